@@ -1,0 +1,49 @@
+// A model directory: model.json plus weights, made by `driftd model export`.
+//
+// model.json says how to preprocess, what comes out and the SHA-256 of every other file. read_bundle() checks all of them before
+// anything else reads a byte: .pt and .pt2 files are programs, so a file that is not the one exported must never be loaded.
+// Thread-safe: values and pure functions. Cost: one pass over the files (about 0.7 s per GB).
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/matrix.hpp"
+#include "embed/preprocess.hpp"
+
+namespace driftd::embed {
+
+struct Bundle {
+  enum class WeightsFormat { torchscript, aotinductor };
+  struct Weights {
+    std::filesystem::path path;  // absolute or relative to the working directory, not to the bundle
+    WeightsFormat format{};
+    int batch = 0;  // the fixed batch size of an aotinductor file; 0: any
+  };
+  struct Pool {
+    std::string name;
+    std::size_t dimension = 0;
+  };
+
+  std::filesystem::path directory;
+  std::string name;       // "efficientnet-lite0"
+  std::string hash;       // SHA-256 of model.json, which names the hash of all else
+  std::string precision;  // "fp32", "bf16"
+  std::size_t dimension = 0;
+  std::vector<Pool> pools;  // in the order of the embedding; each has unit L2 norm
+  Preprocess preprocess;
+  std::vector<Weights> weights;
+  Matrix golden_input;   // preprocessed images, one per row
+  Matrix golden_output;  // the embeddings that the exporter computed for them
+  float tolerance = 0;   // largest accepted |difference| per component when loading recomputes them
+
+  [[nodiscard]] std::string id() const { return name + "@sha256:" + hash; }
+};
+
+// Throws Error: not_found (no bundle there), corrupt (a file is missing, extra long, or its hash differs; names the file),
+// invalid_argument (model.json is of a newer format, or says something impossible).
+[[nodiscard]] Bundle read_bundle(const std::filesystem::path& directory);
+
+}  // namespace driftd::embed

@@ -1,0 +1,38 @@
+// From pixels to what the network reads: resize, centre crop, scale to [0, 1], subtract the mean, divide by the deviation.
+//
+// Thread-safe: pure functions. Cost: about 0.3 ms for 224 x 224 from 256 x 256.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "embed/image.hpp"
+#include "embed/resize.hpp"
+
+namespace driftd::embed {
+
+struct Preprocess {
+  enum class Mode {
+    stretch,     // the whole image is resized to height x width; nothing is cut off
+    short_side,  // the shorter side is resized to short_side, then the centre height x width is cut out
+  };
+  Mode mode = Mode::stretch;
+  int short_side = 256;  // used by Mode::short_side
+  int height = 224;
+  int width = 224;
+  Filter filter = Filter::bilinear;
+  std::array<float, 3> mean{0.485F, 0.456F, 0.406F};
+  std::array<float, 3> std{0.229F, 0.224F, 0.225F};
+
+  [[nodiscard]] std::size_t tensor_size() const { return 3U * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+
+  // The smallest shorter side that a decoder may deliver without losing what resize() would use: 2/3 of a further halving is safe
+  // against aliasing, since the remaining reduction is still antialiased. Goes into DecodeOptions::min_side.
+  [[nodiscard]] int min_decode_side() const;
+};
+
+// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values.
+void preprocess(const Image& image, const Preprocess& spec, std::span<float> out);
+
+}  // namespace driftd::embed

@@ -1,0 +1,22 @@
+// Simple properties of an image that tell a person why it is unusual: darker, flatter, blurrier, smaller.
+//
+// Thread-safe: a pure function. Cost: about 0.1 ms. Measured on the decoded image reduced to at most 256 pixels on its longer
+// side, so that they compare between cameras.
+#pragma once
+
+#include "embed/decode.hpp"
+
+namespace driftd::embed {
+
+struct Properties {
+  double brightness = 0;  // mean luma (BT.601), 0 to 1
+  double contrast = 0;    // standard deviation of luma, 0 to 0.5
+  double sharpness = 0;   // standard deviation of the Laplacian of luma, 0 upward
+  double saturation = 0;  // mean HSV saturation, 0 to 1
+  int width = 0;          // of the original, pixels
+  int height = 0;
+};
+
+[[nodiscard]] Properties measure_properties(const Decoded& decoded);
+
+}  // namespace driftd::embed
