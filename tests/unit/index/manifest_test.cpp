@@ -1,0 +1,53 @@
+#include "index/manifest.hpp"
+
+#include "core/error.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace driftd;
+using namespace driftd::index;
+
+namespace {
+template <class F>
+Errc code_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  FAIL("nothing was thrown");
+  return Errc::internal;
+}
+}  // namespace
+
+TEST_CASE("the manifest survives its own format") {
+  const Manifest m{.name = "shoes", .version = 7, .created = "2026-01-02T03:04:05Z", .model_name = "net", .model_hash = "ab",
+                   .kind = "flat", .dimension = 12, .count = 34, .skipped = 5};
+  const auto back = parse_manifest(to_json(m));
+  CHECK(to_json(back) == to_json(m));
+  CHECK(back.id() == "shoes@7");
+}
+
+TEST_CASE("a newer format is refused with advice, damage as corrupt") {
+  auto text = to_json(Manifest{});
+  CHECK(code_of([&] { (void)parse_manifest("[]"); }) == Errc::corrupt);
+  CHECK(code_of([&] { (void)parse_manifest(text.substr(1)); }) == Errc::corrupt);
+  CHECK(code_of([&] { (void)parse_manifest(R"({"format":1})"); }) == Errc::corrupt);
+  text.replace(text.find("\"format\":1"), 10, "\"format\":9");
+  CHECK(code_of([&] { (void)parse_manifest(text); }) == Errc::invalid_argument);
+}
+
+TEST_CASE("items survive any characters in their texts") {
+  const std::vector<Item> items{{"1", "a \"quoted\"\nlabel", "ü/\\x.png"}, {"2", "", ""}};
+  const auto back = parse_items(to_lines(items));
+  REQUIRE(back.size() == 2);
+  CHECK(back[0].label == items[0].label);
+  CHECK(back[0].uri == items[0].uri);
+  CHECK(code_of([] { (void)parse_items("{\"id\":1}\n"); }) == Errc::corrupt);
+}
+
+TEST_CASE("checksum lines must be whole and name plain files") {
+  const std::string hash(64, 'a');
+  CHECK(parse_sums(hash + "  x.bin\n").at("x.bin") == hash);
+  CHECK(code_of([&] { (void)parse_sums(hash + "  ../x\n"); }) == Errc::corrupt);
+  CHECK(code_of([&] { (void)parse_sums("zz  x\n"); }) == Errc::corrupt);
+}
