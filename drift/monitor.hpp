@@ -1,0 +1,139 @@
+// Follows every stream of scored images: window, alert and evidence, created on first use.
+//
+// Thread-safe. One lock, held for about a microsecond per image. Events are delivered outside the lock, one at a time
+// and in order, by one of the threads that call observe(); an event whose delivery throws stays first in line and is
+// tried again with the next image. Memory is bounded: max_streams windows, max_alerts alerts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/guarded.hpp"
+#include "drift/alert.hpp"
+#include "drift/evidence.hpp"
+#include "drift/window.hpp"
+
+namespace driftd::drift {
+
+struct MonitorOptions {
+  std::size_t window = 500;  // images
+  double confidence = 0.95;  // of the Wilson bounds, two-sided
+  AlertRule rule;
+  std::size_t max_streams = 1000;
+  std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
+  std::function<std::string()>
+      new_id;  // unique, sortable by time; called under the lock. Empty: "alert-<ms>-<counter>"
+};
+
+// The reference that a stream is scored against. A stream whose reference changes starts a new window: flags of two
+// calibrations do not mix. Give each reference its own stream.
+struct ReferenceVersion {
+  std::string name;        // "default@4"
+  std::size_t ranked = 0;  // Calibration::ranked()
+  double alpha = 0.05;     // an image is out of distribution when p <= alpha
+};
+
+// One scored image.
+struct Result {
+  double score = 0;
+  double p_value = 1;
+  bool ood = false;
+  double distance = 0;
+  std::string request_id;
+  std::vector<NearImage> neighbours;  // nearest first; may be left empty where ood is false
+};
+
+struct AlertSummary {
+  std::string id;
+  AlertState state = AlertState::firing;
+};
+
+struct Observation {
+  WindowSummary window;
+  std::optional<AlertSummary> alert;  // the stream's firing alert, if any
+};
+
+struct StreamSummary {
+  std::string name;
+  std::string reference;
+  WindowSummary window;
+  std::int64_t first_ms = 0;
+  std::int64_t last_ms = 0;
+  bool pending = false;               // the alert's condition holds, not yet for long enough
+  std::optional<AlertSummary> alert;  // firing
+};
+
+// A transition of an alert to firing or to resolved, as the alert stood right after it.
+struct Event {
+  Alert alert;
+};
+
+// All that a stream remembers; see Monitor::snapshot.
+struct StreamState {
+  std::string name;
+  std::string reference;
+  std::int64_t first_ms = 0;
+  std::int64_t last_ms = 0;
+  std::int64_t silenced_until_ms = 0;
+  Window::State window;
+  AlertMachine::State machine;
+  std::string alert_id;  // of the firing alert, else empty
+  std::vector<Evidence> candidates;
+};
+
+struct MonitorState {
+  std::vector<StreamState> streams;
+  std::vector<Alert> alerts;  // oldest first
+};
+
+class Monitor {
+ public:
+  // Throws Error invalid_argument when an option is out of range. `on_event` may be empty.
+  Monitor(MonitorOptions options, std::function<void(const Event&)> on_event);
+  ~Monitor();
+
+  // Counts one image. Throws Error: invalid_argument for a bad stream name (1 to 64 of A-Z a-z 0-9 . _ -) or a result
+  // that is not finite, overloaded when a new stream would exceed max_streams. What on_event throws is not passed on.
+  Observation observe(std::string_view stream, const ReferenceVersion& reference, Result result, std::int64_t now_ms);
+
+  // Streams by name; alerts by time of firing, the newest first.
+  [[nodiscard]] std::vector<StreamSummary> streams() const;
+  [[nodiscard]] std::optional<StreamSummary> stream(std::string_view name) const;
+  [[nodiscard]] std::vector<Alert> alerts() const;
+  [[nodiscard]] std::optional<Alert> alert(std::string_view id) const;
+
+  // Forgets a stream's window and resolves its firing alert. Throws Error not_found.
+  void reset(std::string_view stream, std::int64_t now_ms);
+  // Marks an alert; silence also marks the alerts that its stream raises before until_ms. Both return the alert, which
+  // the caller may save, and throw Error not_found.
+  Alert acknowledge(std::string_view id, std::int64_t now_ms);
+  Alert silence(std::string_view id, std::int64_t until_ms);
+
+  // Everything, for the store. restore() is for a monitor that has seen nothing yet; alerts are trusted over streams,
+  // because they are saved at each transition and windows only now and then: an alert that is firing makes its stream
+  // firing.
+  [[nodiscard]] MonitorState snapshot() const;
+  void restore(const MonitorState& state);
+
+ private:
+  struct Stream;
+  struct State;
+
+  void deliver();
+
+  // Constant after construction
+  MonitorOptions options_;
+  std::function<void(const Event&)> on_event_;
+
+  std::unique_ptr<Guarded<State>> state_;
+};
+
+}  // namespace driftd::drift
