@@ -27,12 +27,13 @@ struct Preprocess {
 
   [[nodiscard]] std::size_t tensor_size() const { return 3U * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
 
-  // The smallest shorter side that a decoder may deliver without losing what resize() would use: 2/3 of a further halving is safe
-  // against aliasing, since the remaining reduction is still antialiased. Goes into DecodeOptions::min_side.
+  // The smallest shorter side that a decoder may deliver: twice what is resized to. The remaining reduction is at least 2, so that
+  // its antialiasing outweighs the decoder's own. Goes into DecodeOptions::min_side.
   [[nodiscard]] int min_decode_side() const;
 };
 
-// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values.
+// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values. In Mode::short_side the crop must fit:
+// short_side >= height and width; else throws Error{invalid_argument}.
 void preprocess(const Image& image, const Preprocess& spec, std::span<float> out);
 
 }  // namespace driftd::embed

@@ -1,0 +1,154 @@
+// JPEG by libjpeg-turbo. Any warning counts as damage: libjpeg would otherwise fill what is missing with grey and call it a picture.
+#include <algorithm>
+#include <array>
+#include <cstdio>  // jpeglib.h needs FILE
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <jpeglib.h>
+
+#include "embed/c_failure.hpp"
+#include "embed/codec.hpp"
+#include "embed/exif.hpp"
+
+namespace driftd::embed {
+namespace {
+
+struct Layout {
+  int scans = 0;
+  int orientation = 1;
+};
+
+bool stands_alone(std::uint8_t marker) { return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9); }
+
+// Finds the markers as libjpeg does, without decoding: each 0xFF followed by neither 0x00 nor 0xFF, segments skipped by length.
+Layout walk_markers(Bytes bytes) {
+  constexpr std::uint8_t kEoi = 0xD9;
+  constexpr std::uint8_t kSos = 0xDA;
+  constexpr std::uint8_t kApp1 = 0xE1;
+  Layout layout;
+  bool seen_exif = false;
+  std::size_t at = 2;  // after SOI
+  while (at < bytes.size()) {
+    const void* found = std::memchr(bytes.data() + at, 0xFF, bytes.size() - at);
+    if (found == nullptr) break;
+    at = static_cast<const std::uint8_t*>(found) - bytes.data();
+    while (at < bytes.size() && bytes[at] == 0xFF) ++at;
+    if (at + 3 > bytes.size()) break;
+    const std::uint8_t marker = bytes[at++];
+    if (marker == 0x00 || (stands_alone(marker) && marker != kEoi)) continue;
+    if (marker == kEoi) break;
+    if (marker == kSos) ++layout.scans;
+    const std::size_t length = big16(bytes, at);
+    const Bytes segment = bytes.subspan(at, std::min(length, bytes.size() - at));
+    if (marker == kApp1 && !seen_exif && segment.size() > 8 && std::memcmp(segment.data() + 2, "Exif\0", 6) == 0) {
+      layout.orientation = exif_orientation(segment.subspan(2));
+      seen_exif = true;
+    }
+    at += segment.size();
+  }
+  return layout;
+}
+
+class Decompressor {
+ public:
+  explicit Decompressor(Bytes bytes) {
+    info_.err = jpeg_std_error(&manager_);
+    info_.client_data = &failure_;
+    manager_.error_exit = [](j_common_ptr info) { raise(info); };
+    manager_.emit_message = [](j_common_ptr info, int level) {
+      if (level < 0) raise(info);
+    };
+    manager_.output_message = [](j_common_ptr) {};
+    run([&] {
+      jpeg_create_decompress(&info_);
+      jpeg_mem_src(&info_, bytes.data(), bytes.size());
+    });
+  }
+  ~Decompressor() { jpeg_destroy_decompress(&info_); }
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+
+  void read_header() {
+    run([&] { jpeg_read_header(&info_, TRUE); });
+    if (components() != 1 && components() != 3 && components() != 4) {
+      throw Error{Errc::undecodable, "JPEG has " + std::to_string(components()) + " colour components; 1, 3 or 4 make sense"};
+    }
+  }
+  [[nodiscard]] int width() const { return static_cast<int>(info_.image_width); }
+  [[nodiscard]] int height() const { return static_cast<int>(info_.image_height); }
+  [[nodiscard]] int components() const { return info_.num_components; }
+
+  // Decodes at 1/denominator of the size, into image.
+  Image read_pixels(unsigned denominator) {
+    info_.scale_num = 1;
+    info_.scale_denom = denominator;
+    info_.out_color_space = components() == 4 ? JCS_CMYK : JCS_RGB;
+    run([&] { jpeg_calc_output_dimensions(&info_); });
+    Image image = make_image(static_cast<int>(info_.output_width), static_cast<int>(info_.output_height));
+    std::vector<std::uint8_t> cmyk(components() == 4 ? 4 * std::size_t{info_.output_width} : 0);
+    run([&] { read_rows(image.rgb.data(), cmyk.data()); });
+    return image;
+  }
+
+ private:
+  [[noreturn]] static void raise(j_common_ptr info) {
+    std::array<char, JMSG_LENGTH_MAX> text{};
+    info->err->format_message(info, text.data());
+    static_cast<CFailure*>(info->client_data)->raise(text.data());
+  }
+
+  template <class Step>
+  void run(const Step& step) {
+    attempt(failure_, "JPEG", step);
+  }
+
+  void read_rows(std::uint8_t* rgb, std::uint8_t* cmyk) {
+    jpeg_start_decompress(&info_);
+    const std::size_t width = info_.output_width;
+    while (info_.output_scanline < info_.output_height) {
+      std::uint8_t* to = rgb + 3 * width * info_.output_scanline;
+      JSAMPROW row = cmyk != nullptr ? cmyk : to;
+      jpeg_read_scanlines(&info_, &row, 1);
+      for (std::size_t x = 0; cmyk != nullptr && x < width; ++x) {
+        for (std::size_t c = 0; c < 3; ++c) to[3 * x + c] = static_cast<std::uint8_t>((cmyk[4 * x + c] * cmyk[4 * x + 3] + 127) / 255);
+      }
+    }
+    jpeg_finish_decompress(&info_);  // reads on to the end marker: a file cut after its last row is noticed too
+  }
+
+  jpeg_decompress_struct info_{};
+  jpeg_error_mgr manager_{};
+  CFailure failure_;
+};
+
+// The largest reduction that leaves the shorter side at least min_side pixels.
+unsigned choose_denominator(int width, int height, int min_side) {
+  if (min_side < 1) return 1;
+  for (const int denominator : {8, 4, 2}) {
+    if (std::min(width, height) / denominator >= min_side) return static_cast<unsigned>(denominator);
+  }
+  return 1;
+}
+
+}  // namespace
+
+Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
+  Decompressor jpeg{bytes};
+  jpeg.read_header();
+  check_size(jpeg.width(), jpeg.height(), options.limits);
+  const Layout layout = walk_markers(bytes);
+  const std::int64_t pixels = std::int64_t{jpeg.width()} * jpeg.height();
+  // Each scan of a progressive file visits every coefficient again, so a small file can ask for hours of work.
+  if (layout.scans > options.limits.max_scans || (layout.scans > 1 && layout.scans * pixels > options.limits.max_scan_pixels)) {
+    throw Error{Errc::too_large, "JPEG has " + std::to_string(layout.scans) + " scans of " + std::to_string(pixels) +
+                                     " pixels; save it again as a baseline JPEG"};
+  }
+  return {.image = jpeg.read_pixels(choose_denominator(jpeg.width(), jpeg.height(), options.min_side)),
+          .width = jpeg.width(),
+          .height = jpeg.height(),
+          .orientation = layout.orientation};
+}
+
+}  // namespace driftd::embed

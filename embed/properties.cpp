@@ -1,0 +1,54 @@
+#include "embed/properties.hpp"
+
+#include <algorithm>
+
+#include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "core/error.hpp"
+
+namespace driftd::embed {
+namespace {
+
+constexpr int kLongSide = 256;
+
+cv::Mat reduce(const cv::Mat& rgb) {
+  const int longer = std::max(rgb.cols, rgb.rows);
+  if (longer <= kLongSide) return rgb;
+  const auto side = [&](int length) { return std::max(1, length * kLongSide / longer); };
+  cv::Mat reduced;
+  cv::resize(rgb, reduced, {side(rgb.cols), side(rgb.rows)}, 0, 0, cv::INTER_AREA);
+  return reduced;
+}
+
+double deviation(const cv::Mat& values) {
+  cv::Scalar mean;
+  cv::Scalar deviation;
+  cv::meanStdDev(values, mean, deviation);
+  return deviation[0];
+}
+
+}  // namespace
+
+Properties measure_properties(const Decoded& decoded) try {
+  const Image& image = decoded.image;
+  // OpenCV has no view of const bytes; they are only read.
+  const cv::Mat rgb = reduce({image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data())});
+  cv::Mat luma;
+  cv::cvtColor(rgb, luma, cv::COLOR_RGB2GRAY);
+  luma.convertTo(luma, CV_32F, 1.0 / 255.0);
+  cv::Mat edges;
+  cv::Laplacian(luma, edges, CV_32F);
+  cv::Mat hsv;
+  cv::cvtColor(rgb, hsv, cv::COLOR_RGB2HSV);
+  return {.brightness = cv::mean(luma)[0],
+          .contrast = deviation(luma),
+          .sharpness = deviation(edges),
+          .saturation = cv::mean(hsv)[1] / 255.0,
+          .width = decoded.width,
+          .height = decoded.height};
+} catch (const cv::Exception& failure) {
+  throw Error{Errc::internal, std::string{"OpenCV could not measure the image: "} + failure.what()};
+}
+
+}  // namespace driftd::embed
