@@ -102,6 +102,14 @@ const std::vector<std::uint8_t>& Collection::attachment(const std::string& name)
   return found->second;
 }
 
+Manifest read_manifest(const fs::path& directory) {
+  const auto sums = sums_in(directory);
+  if (sha256_file(directory / kManifest) != sums.at(std::string{kManifest})) {
+    throw Error{Errc::corrupt, directory.string() + ": " + std::string{kManifest} + " differs from its checksum"};
+  }
+  return parse_manifest(read_text(directory / kManifest, 1 << 20));
+}
+
 std::vector<std::string> verify(const fs::path& directory) {
   try {
     return faults_of(directory, sums_in(directory));

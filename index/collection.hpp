@@ -23,6 +23,7 @@ struct Manifest {
   std::string created;  // RFC 3339
   std::string model_name;
   std::string model_hash;
+  std::string model_directory;  // where the bundle was when this was built: a hint, the hash decides
   std::string kind = "flat";
   std::size_t dimension = 0;
   std::size_t count = 0;
@@ -62,6 +63,9 @@ class Collection {
   Manifest manifest_;
   Attachments attachments_;
 };
+
+// The manifest alone, checked against its own checksum: quick for any size. Throws what Collection::open() throws.
+[[nodiscard]] Manifest read_manifest(const std::filesystem::path& directory);
 
 // Compares every file with SHA256SUMS; the faults found, one sentence each, empty when sound. Throws Error{not_found} when there is
 // no reference at all.

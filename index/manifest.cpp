@@ -48,7 +48,7 @@ std::string to_json(const Manifest& m) {
                             {"metric", "l2"},
                             {"dimension", m.dimension},
                             {"count", m.count},
-                            {"model", {{"name", m.model_name}, {"hash", m.model_hash}}},
+                            {"model", {{"name", m.model_name}, {"hash", m.model_hash}, {"directory", m.model_directory}}},
                             {"skipped", m.skipped}};
   return json::serialize(object) + "\n";
 }
@@ -72,6 +72,7 @@ Manifest parse_manifest(std::string_view text) {
   m.skipped = field<std::size_t>(object, "skipped", kWhat);
   m.model_name = field<std::string>(model, "name", kWhat);
   m.model_hash = field<std::string>(model, "hash", kWhat);
+  m.model_directory = field<std::string>(model, "directory", kWhat);
   if (m.kind != "flat") throw Error{Errc::invalid_argument, "this driftd knows no index kind \"" + m.kind + "\""};
   return m;
 }
