@@ -7,9 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -110,6 +108,9 @@ class Monitor {
   [[nodiscard]] std::vector<Alert> alerts() const;
   [[nodiscard]] std::optional<Alert> alert(std::string_view id) const;
 
+  // Tries again to deliver what on_event refused; observe() does so, too, once there is an image.
+  void deliver();
+
   // Forgets a stream's window and resolves its firing alert. Throws Error not_found.
   void reset(std::string_view stream, std::int64_t now_ms);
   // Marks an alert; silence also marks the alerts that its stream raises before until_ms. Both return the alert, which
@@ -126,8 +127,6 @@ class Monitor {
  private:
   struct Stream;
   struct State;
-
-  void deliver();
 
   // Constant after construction
   MonitorOptions options_;

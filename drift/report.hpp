@@ -1,7 +1,8 @@
 // The statistics of an audit: every image of a folder or a shard scored once, summed up, mergeable.
 //
 // Confined to one thread; Report is a plain value. Keeps 16 bytes per scored image, so quantiles are exact.
-// merge() of the shards, in order, gives the very numbers of one run over all their images.
+// merge() of the shards, in order, gives the very numbers of one run over all their images (while failures have fewer
+// distinct reasons than are counted apart).
 #pragma once
 
 #include <cstddef>
@@ -107,6 +108,11 @@ class Audit {
   std::uint32_t label_index(const std::string& label);
   void count_failure(const std::string& status, const std::string& reason, std::uint64_t images);
   void keep_if_worst(AuditRow row);
+  [[nodiscard]] std::vector<float> sorted(float Kept::* member) const;
+  [[nodiscard]] Rate rate_in(std::size_t first, std::size_t last, double z) const;
+  [[nodiscard]] std::vector<LabelRow> label_rows(double z) const;
+  void fill_p_values(Report& report, std::size_t bins) const;
+  void fill_distances(Report& report, std::size_t bins) const;
 
   std::size_t worst_count_;
   std::vector<Kept> kept_;

@@ -12,6 +12,7 @@
 // finite.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,6 +35,12 @@ enum class Rule { blend, knn };
 // O(kNeighbours).
 [[nodiscard]] double score(Rule rule, std::span<const float> distances, std::span<const std::int64_t> rows,
                            const Calibration& calibration, std::size_t k = kDefaultK);
+
+// The four terms of the blend before standardising, in the order of Calibration::terms; calibrate() builds on them. The
+// same inputs as score(), which checks them; k is fixed by the rule.
+[[nodiscard]] std::array<double, 4> blend_terms(std::span<const float> distances, std::span<const std::int64_t> rows,
+                                                const Calibration& calibration);
+[[nodiscard]] float blend(const std::array<double, 4>& terms, const Calibration& calibration);
 
 // (1 + #{leave-one-out scores >= score}) / (ranked + 1), in (0, 1]; O(log n). k matters to Rule::knn only.
 [[nodiscard]] double p_value(double score, const Calibration& calibration, Rule rule, std::size_t k = kDefaultK);

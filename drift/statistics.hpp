@@ -27,7 +27,7 @@ struct Interval {
 // The same for a caller that evaluates many intervals at one confidence: z is normal_quantile((1 + confidence) / 2).
 [[nodiscard]] Interval wilson_z(std::uint64_t successes, std::uint64_t trials, double z);
 
-// P(X = k) and P(X >= k) for X ~ Binomial(n, p), 0 <= p <= 1. Exact sums of log-gamma terms, relative error below 1e-9
+// P(X = k) and P(X >= k) for X ~ Binomial(n, p), 0 <= p <= 1. Exact sums of log-gamma terms, relative error below 1e-7
 // for n up to 1e6. O(n - k).
 [[nodiscard]] double binomial_mass(std::uint64_t k, std::uint64_t n, double p);
 [[nodiscard]] double binomial_upper_tail(std::uint64_t k, std::uint64_t n, double p);
@@ -37,6 +37,10 @@ struct Interval {
 // BetaBinomial(n, c, m + 1 - c) (Vovk 2012, "Conditional validity of inductive conformal predictors").
 [[nodiscard]] double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b);
 [[nodiscard]] double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, double b);
+
+// How many of the n + 1 values that a conformal p-value can take, 1/(n+1) to 1, are <= alpha; 0 < alpha < 1. This is
+// floor(alpha (n + 1)), computed with the comparison that decides about an image, so that rounding cannot part them.
+[[nodiscard]] std::size_t conformal_ranks(double alpha, std::size_t n);
 
 // The q-quantile, 0 <= q <= 1, of ascending values by linear interpolation (Hyndman and Fan's type 7). Not for empty
 // spans.

@@ -11,7 +11,7 @@
 
 namespace driftd::drift {
 
-inline constexpr std::size_t kMaxWindow = 1'000'000;
+inline constexpr std::size_t kMaxWindow = 100'000;
 
 struct WindowSummary {
   std::size_t capacity = 0;

@@ -1,0 +1,178 @@
+#include "drift/records.hpp"
+
+#include <cmath>
+
+#include "drift/bytes.hpp"
+
+namespace driftd::drift {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+
+void put(Writer& out, const Moment& moment) {
+  out.put(moment.at_ms);
+  out.put(moment.image);
+}
+
+Moment get_moment(Reader& in) {
+  Moment moment;
+  moment.at_ms = in.get<std::int64_t>();
+  moment.image = in.get<std::uint64_t>();
+  return moment;
+}
+
+double get_finite(Reader& in) {
+  const auto value = in.get<double>();
+  in.require(std::isfinite(value), "a number is not finite");
+  return value;
+}
+
+void put(Writer& out, const std::vector<Evidence>& all) {
+  out.put(static_cast<std::uint64_t>(all.size()));
+  for (const auto& evidence : all) {
+    out.put(evidence.request_id);
+    out.put(evidence.image);
+    out.put(evidence.score);
+    out.put(evidence.p_value);
+    out.put(evidence.distance);
+    out.put(static_cast<std::uint64_t>(evidence.neighbours.size()));
+    for (const auto& neighbour : evidence.neighbours) {
+      out.put(neighbour.id);
+      out.put(neighbour.label);
+      out.put(neighbour.uri);
+      out.put(neighbour.distance);
+    }
+  }
+}
+
+std::vector<Evidence> get_evidence(Reader& in) {
+  std::vector<Evidence> all(in.count(48));  // two lengths and four numbers
+  for (auto& evidence : all) {
+    evidence.request_id = in.text();
+    evidence.image = in.get<std::uint64_t>();
+    evidence.score = get_finite(in);
+    evidence.p_value = get_finite(in);
+    evidence.distance = get_finite(in);
+    evidence.neighbours.resize(in.count(32));  // three lengths and a number
+    for (auto& neighbour : evidence.neighbours) {
+      neighbour.id = in.text();
+      neighbour.label = in.text();
+      neighbour.uri = in.text();
+      neighbour.distance = get_finite(in);
+    }
+  }
+  return all;
+}
+
+void put(Writer& out, const Window::State& window) {
+  out.put(static_cast<std::uint64_t>(window.flags.size()));
+  for (const bool flag : window.flags) out.put(static_cast<std::uint8_t>(flag ? 1 : 0));
+  out.put(window.total);
+  out.put(window.total_flagged);
+}
+
+Window::State get_window(Reader& in) {
+  Window::State window;
+  window.flags.resize(in.count(1));
+  for (auto&& flag : window.flags) flag = in.get<std::uint8_t>() != 0;
+  window.total = in.get<std::uint64_t>();
+  window.total_flagged = in.get<std::uint64_t>();
+  in.require(window.total_flagged <= window.total && window.flags.size() <= window.total, "its counts contradict");
+  return window;
+}
+
+void require_version(Reader& in) {
+  in.require(in.get<std::uint8_t>() == kVersion, "its version never existed");
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const Alert& alert) {
+  Writer out;
+  out.put(kVersion);
+  out.put(alert.id);
+  out.put(alert.stream);
+  out.put(alert.reference);
+  out.put(alert.rule);
+  out.put(static_cast<std::uint8_t>(alert.state));
+  put(out, alert.started);
+  put(out, alert.fired);
+  put(out, alert.resolved);
+  out.put(alert.rate);
+  out.put(alert.lower);
+  out.put(alert.upper);
+  out.put(static_cast<std::uint64_t>(alert.window));
+  out.put(alert.threshold);
+  out.put(alert.false_alarm_per_image);
+  out.put(alert.acknowledged_ms);
+  out.put(alert.silenced_until_ms);
+  put(out, alert.evidence);
+  return out.take();
+}
+
+Alert decode_alert(std::span<const std::byte> bytes) {
+  Reader in{bytes, "a stored alert"};
+  require_version(in);
+  Alert alert;
+  alert.id = in.text();
+  alert.stream = in.text();
+  alert.reference = in.text();
+  alert.rule = in.text();
+  const auto state = in.get<std::uint8_t>();
+  in.require(state <= static_cast<std::uint8_t>(AlertState::resolved), "its state is unknown");
+  alert.state = static_cast<AlertState>(state);
+  alert.started = get_moment(in);
+  alert.fired = get_moment(in);
+  alert.resolved = get_moment(in);
+  alert.rate = get_finite(in);
+  alert.lower = get_finite(in);
+  alert.upper = get_finite(in);
+  alert.window = in.get<std::uint64_t>();
+  alert.threshold = get_finite(in);
+  alert.false_alarm_per_image = get_finite(in);
+  alert.acknowledged_ms = in.get<std::int64_t>();
+  alert.silenced_until_ms = in.get<std::int64_t>();
+  alert.evidence = get_evidence(in);
+  in.require_end();
+  return alert;
+}
+
+std::vector<std::byte> encode(const StreamState& stream) {
+  Writer out;
+  out.put(kVersion);
+  out.put(stream.name);
+  out.put(stream.reference);
+  out.put(stream.first_ms);
+  out.put(stream.last_ms);
+  out.put(stream.silenced_until_ms);
+  put(out, stream.window);
+  out.put(static_cast<std::uint8_t>(stream.machine.phase));
+  put(out, stream.machine.started);
+  out.put(stream.machine.held);
+  out.put(stream.alert_id);
+  put(out, stream.candidates);
+  return out.take();
+}
+
+StreamState decode_stream(std::span<const std::byte> bytes) {
+  Reader in{bytes, "a stored stream"};
+  require_version(in);
+  StreamState stream;
+  stream.name = in.text();
+  stream.reference = in.text();
+  stream.first_ms = in.get<std::int64_t>();
+  stream.last_ms = in.get<std::int64_t>();
+  stream.silenced_until_ms = in.get<std::int64_t>();
+  stream.window = get_window(in);
+  const auto phase = in.get<std::uint8_t>();
+  in.require(phase <= static_cast<std::uint8_t>(AlertMachine::Phase::firing), "its phase is unknown");
+  stream.machine.phase = static_cast<AlertMachine::Phase>(phase);
+  stream.machine.started = get_moment(in);
+  stream.machine.held = in.get<std::uint64_t>();
+  stream.alert_id = in.text();
+  stream.candidates = get_evidence(in);
+  in.require_end();
+  return stream;
+}
+
+}  // namespace driftd::drift
