@@ -15,7 +15,7 @@ namespace driftd::api {
 
 struct Request {
   std::string method;                        // "GET"
-  std::string path;                          // percent-decoded, starts with '/', no query
+  std::string path;                          // percent-decoded, starts with '/', no query (see target.hpp)
   std::map<std::string, std::string> query;  // percent-decoded; a repeated name is refused with 400
   std::map<std::string, std::string> parameters;  // filled by the router: "/v1/streams/{s}" gives parameters["s"]
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case; trailers are never among them
