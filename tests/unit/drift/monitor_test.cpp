@@ -1,0 +1,272 @@
+#include "drift/monitor.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/errors.hpp"
+
+using namespace driftd;
+using namespace driftd::drift;
+
+namespace {
+
+const ReferenceVersion kReference{"default@1", 1000, 0.05};
+
+// Fires after 10 strange images, resolves 3 images after the rate fell below a half.
+MonitorOptions quick() {
+  MonitorOptions options;
+  options.window = 10;
+  options.rule = {.threshold = 0.5, .resolve_below = 0.5, .min_size = 5, .for_images = 2, .resolve_after = 3};
+  options.max_streams = 3;
+  options.max_alerts = 2;
+  return options;
+}
+
+Result strange(double p = 0.001) {
+  return {5, p, true, 1.5, "request", {{"7", "cat", "train/7.png", 0.9}}};
+}
+Result normal() {
+  return {0, 0.5, false, 0.4, "", {}};
+}
+
+struct Recorder {
+  std::vector<Alert> alerts;
+  std::function<void(const Event&)> receiver() {
+    return [this](const Event& event) { alerts.push_back(event.alert); };
+  }
+};
+
+Observation observe(Monitor& monitor, const Result& result, int times, const std::string& stream = "line-1") {
+  Observation last;
+  for (int i = 0; i < times; ++i) last = monitor.observe(stream, kReference, result, 1000 + i);
+  return last;
+}
+
+}  // namespace
+
+TEST_CASE("an observation carries the window and, while it fires, the alert") {
+  Recorder seen;
+  Monitor monitor{quick(), seen.receiver()};
+  const auto calm = observe(monitor, normal(), 4);
+  CHECK(calm.window.size == 4);
+  CHECK_FALSE(calm.alert.has_value());
+  const auto drifted = observe(monitor, strange(), 12);
+  REQUIRE(drifted.alert.has_value());
+  CHECK(drifted.alert->state == AlertState::firing);
+  CHECK(drifted.window.ood_rate == 1);
+}
+
+TEST_CASE("each transition is told once, with evidence and a false-alarm rate") {
+  Recorder seen;
+  Monitor monitor{quick(), seen.receiver()};
+  observe(monitor, strange(0.004), 4);
+  observe(monitor, strange(0.002), 8);
+  observe(monitor, normal(), 20);
+  REQUIRE(seen.alerts.size() == 2);
+  const auto& fired = seen.alerts[0];
+  CHECK(fired.state == AlertState::firing);
+  CHECK(fired.stream == "line-1");
+  CHECK(fired.reference == "default@1");
+  CHECK(fired.lower > 0.5);
+  CHECK(fired.fired.image == fired.started.image + 2);
+  CHECK(fired.false_alarm_per_image == false_alarm_bound(10, 5, 0.5, 0.05, 1000));
+  REQUIRE(fired.evidence.size() == 5);
+  CHECK(fired.evidence[0].p_value == 0.002);
+  CHECK(fired.evidence[0].neighbours.front().uri == "train/7.png");
+  CHECK(seen.alerts[1].state == AlertState::resolved);
+  CHECK(seen.alerts[1].id == fired.id);
+  CHECK(seen.alerts[1].resolved.image > fired.fired.image);
+}
+
+TEST_CASE("a reference that changes starts the window again and keeps the totals") {
+  Monitor monitor{quick(), {}};
+  observe(monitor, strange(), 4);
+  const auto after = monitor.observe("line-1", {"default@2", 1000, 0.05}, normal(), 5);
+  CHECK(after.window.size == 1);
+  CHECK(after.window.flagged == 0);
+  CHECK(after.window.total == 5);
+  CHECK(monitor.stream("line-1")->reference == "default@2");
+}
+
+TEST_CASE("stream names are checked and their number is limited by name") {
+  Monitor monitor{quick(), {}};
+  for (const std::string& name : std::vector<std::string>{"", "a b", "a/b", "\xC3\xA9"}) {
+    CHECK(test::code_of([&] { return monitor.observe(name, kReference, normal(), 1); }) == Errc::invalid_argument);
+  }
+  CHECK(test::code_of([&] { return monitor.observe(std::string(65, 'x'), kReference, normal(), 1); }) ==
+        Errc::invalid_argument);
+  for (const std::string& name : std::vector<std::string>{"A.b_c-9", std::string(64, 'x'), "third"})
+    observe(monitor, normal(), 1, name);
+  CHECK(test::code_of([&] { return monitor.observe("fourth", kReference, normal(), 1); }) == Errc::overloaded);
+  CHECK(monitor.streams().size() == 3);
+}
+
+TEST_CASE("results and references that make no sense are refused before they count") {
+  Monitor monitor{quick(), {}};
+  auto bad = normal();
+  bad.score = std::nan("");
+  CHECK(test::code_of([&] { return monitor.observe("s", kReference, bad, 1); }) == Errc::invalid_argument);
+  bad = normal();
+  bad.p_value = 0;
+  CHECK(test::code_of([&] { return monitor.observe("s", kReference, bad, 1); }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] { return monitor.observe("s", {"r", 0, 0.05}, normal(), 1); }) == Errc::invalid_argument);
+  CHECK(monitor.streams().empty());
+}
+
+TEST_CASE("an event that the receiver refuses is offered again, in order") {
+  std::vector<AlertState> seen;
+  bool refuse = true;
+  Monitor monitor{quick(), [&](const Event& event) {
+                    if (refuse) throw std::runtime_error{"no disk"};
+                    seen.push_back(event.alert.state);
+                  }};
+  observe(monitor, strange(), 12);
+  observe(monitor, normal(), 20);
+  CHECK(seen.empty());
+  refuse = false;
+  monitor.deliver();
+  CHECK(seen == std::vector{AlertState::firing, AlertState::resolved});
+}
+
+TEST_CASE("a receiver may ask the monitor, since no lock is held") {
+  std::size_t alerts = 0;
+  Monitor* self = nullptr;
+  Monitor monitor{quick(), [&](const Event&) { alerts = self->alerts().size(); }};
+  self = &monitor;
+  observe(monitor, strange(), 12);
+  CHECK(alerts == 1);
+}
+
+TEST_CASE("alerts are listed newest first, and old resolved ones are forgotten") {
+  Monitor monitor{quick(), {}};
+  for (int round = 0; round < 4; ++round) {
+    observe(monitor, strange(), 12);
+    observe(monitor, normal(), 20);
+  }
+  observe(monitor, strange(), 12);
+  const auto alerts = monitor.alerts();
+  REQUIRE(alerts.size() == 2);
+  CHECK(alerts[0].state == AlertState::firing);
+  CHECK(alerts[0].id > alerts[1].id);
+  CHECK(monitor.alert(alerts[1].id)->state == AlertState::resolved);
+  CHECK_FALSE(monitor.alert("alert-0").has_value());
+}
+
+TEST_CASE("resetting a stream empties its window and resolves its alert") {
+  Recorder seen;
+  Monitor monitor{quick(), seen.receiver()};
+  observe(monitor, strange(), 12);
+  monitor.reset("line-1", 77);
+  CHECK(monitor.stream("line-1")->window.size == 0);
+  CHECK_FALSE(monitor.stream("line-1")->alert.has_value());
+  REQUIRE(seen.alerts.size() == 2);
+  CHECK(seen.alerts[1].resolved.at_ms == 77);
+  CHECK(test::code_of([&] { return monitor.reset("other", 1), 0; }) == Errc::not_found);
+}
+
+TEST_CASE("a silenced stream marks its next alerts until the time is over") {
+  Recorder seen;
+  Monitor monitor{quick(), seen.receiver()};
+  observe(monitor, strange(), 12);
+  const auto id = monitor.alerts().front().id;
+  CHECK(monitor.acknowledge(id, 5).acknowledged_ms == 5);
+  CHECK(monitor.acknowledge(id, 9).acknowledged_ms == 5);
+  CHECK(monitor.silence(id, 5000).silenced_until_ms == 5000);
+  observe(monitor, normal(), 20);
+  observe(monitor, strange(), 12);
+  REQUIRE(seen.alerts.size() == 3);
+  CHECK(seen.alerts[1].silenced_until_ms == 5000);
+  CHECK(seen.alerts[2].silenced_until_ms == 5000);
+  CHECK(test::code_of([&] { return monitor.acknowledge("none", 1); }) == Errc::not_found);
+}
+
+TEST_CASE("a restored monitor goes on as if it had never stopped") {
+  const auto stop = GENERATE(3, 9, 14, 25, 33);
+  Recorder whole_seen;
+  Recorder first_seen;
+  Recorder second_seen;
+  Monitor whole{quick(), whole_seen.receiver()};
+  Monitor first{quick(), first_seen.receiver()};
+  Monitor second{quick(), second_seen.receiver()};
+  const auto result_at = [](int i) { return i < 20 ? strange() : normal(); };
+  for (int i = 0; i < 45; ++i) {
+    (void)whole.observe("s", kReference, result_at(i), i);
+    if (i == stop) second.restore(first.snapshot());
+    (void)(i < stop ? first : second).observe("s", kReference, result_at(i), i);
+  }
+  CAPTURE(stop);
+  CHECK(second.stream("s")->window.flagged == whole.stream("s")->window.flagged);
+  CHECK(second.stream("s")->window.total == whole.stream("s")->window.total);
+  CHECK(first_seen.alerts.size() + second_seen.alerts.size() == whole_seen.alerts.size());
+  CHECK(second.alerts().front().id == whole.alerts().front().id);
+  CHECK(second.alerts().front().evidence.size() == whole.alerts().front().evidence.size());
+}
+
+TEST_CASE("alerts newer than the windows win when a monitor is restored") {
+  Monitor before{quick(), {}};
+  observe(before, strange(), 4);
+  auto saved = before.snapshot();
+  observe(before, strange(), 8);
+  saved.alerts = before.snapshot().alerts;  // it fired after the windows were saved
+  Monitor firing{quick(), {}};
+  firing.restore(saved);
+  CHECK(firing.stream("line-1")->alert->id == saved.alerts[0].id);
+
+  const auto while_firing = before.snapshot();
+  observe(before, normal(), 20);
+  auto after = while_firing;
+  after.alerts = before.snapshot().alerts;  // it was resolved after the windows were saved
+  Monitor resolved{quick(), {}};
+  resolved.restore(after);
+  CHECK_FALSE(resolved.stream("line-1")->alert.has_value());
+  CHECK(resolved.stream("line-1")->window.size == 0);
+
+  Monitor without_windows{quick(), {}};
+  without_windows.restore({{}, saved.alerts});
+  CHECK(without_windows.stream("line-1")->alert->id == saved.alerts[0].id);
+}
+
+TEST_CASE("many threads lose no image, and events of a stream stay in order") {
+  std::vector<Alert> seen;  // events come one at a time
+  std::atomic<int> inside = 0;
+  bool overlapped = false;
+  auto options = quick();
+  options.max_alerts = 1000;
+  Monitor monitor{options, [&](const Event& event) {
+                    overlapped |= ++inside != 1;
+                    seen.push_back(event.alert);
+                    --inside;
+                  }};
+  constexpr int kRounds = 2000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kRounds; ++i) {
+        (void)monitor.observe("s" + std::to_string(t), kReference, i / 40 % 2 == 0 ? strange() : normal(), i);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& stream : monitor.streams()) CHECK(stream.window.total == kRounds);
+  CHECK_FALSE(overlapped);
+  CHECK(seen.size() == 3 * 2 * (kRounds / 80));
+  std::map<std::string, AlertState> last;
+  for (const auto& alert : seen) {
+    CHECK((last.contains(alert.stream) && last[alert.stream] == AlertState::firing) ==
+          (alert.state == AlertState::resolved));
+    last[alert.stream] = alert.state;
+  }
+}
+
+TEST_CASE("options out of range are refused when the monitor is made") {
+  auto options = quick();
+  options.window = 4;  // below min_size
+  CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+  options = quick();
+  options.max_streams = 0;
+  CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+}

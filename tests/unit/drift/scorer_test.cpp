@@ -1,0 +1,130 @@
+#include "drift/scorer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/errors.hpp"
+#include "tests/support/synthetic.hpp"
+
+using namespace driftd;
+using namespace driftd::drift;
+
+namespace {
+
+// A small reference by hand: own distances 2 (third) and 4 (tenth) everywhere, terms that leave logarithms as they are.
+Calibration plain_calibration() {
+  Calibration calibration;
+  calibration.n = 20;
+  calibration.own3.assign(20, 2);
+  calibration.own10.assign(20, 4);
+  calibration.typical_own3 = 2;
+  calibration.typical_own10 = 4;
+  calibration.blend = {-2, -1, -1, 0, 0.5, 1, 2, 3, 5};
+  for (auto& distances : calibration.knn) distances = {1, 2, 2, 3, 4, 5, 6, 7, 9};
+  return calibration;
+}
+
+const std::vector<float> kDistances{1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+const std::vector<std::int64_t> kRows{0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+
+}  // namespace
+
+TEST_CASE("the blend adds the standardised logarithms of d1, d10, r3 and r10") {
+  auto calibration = plain_calibration();
+  const double plain = std::log(1.0) + std::log(10.0) + std::log(3.0 / 2) + std::log(10.0 / 4);
+  CHECK(score(Rule::blend, kDistances, kRows, calibration) == Approx(plain));
+  calibration.terms[1] = {std::log(5.0), 0.5};
+  const double moved = std::log(1.0) + (std::log(10.0) - std::log(5.0)) / 0.5 + std::log(3.0 / 2) + std::log(10.0 / 4);
+  CHECK(score(Rule::blend, kDistances, kRows, calibration) == Approx(moved));
+}
+
+TEST_CASE("the plain rule is the distance to the k-th neighbour") {
+  const auto k = GENERATE(range<std::size_t>(1, 11));
+  CHECK(score(Rule::knn, kDistances, kRows, plain_calibration(), k) == static_cast<double>(k));
+}
+
+TEST_CASE("a neighbour younger than the calibration counts by distance only") {
+  auto rows = kRows;
+  rows[0] = 20;
+  auto calibration = plain_calibration();
+  calibration.own3[0] = 1000;
+  const double expected = score(Rule::blend, kDistances, kRows, plain_calibration());
+  CHECK(score(Rule::blend, kDistances, rows, calibration) == Approx(expected));
+  const std::vector<std::int64_t> all_new(10, 20);
+  CHECK(score(Rule::blend, kDistances, all_new, calibration) == Approx(expected));
+}
+
+TEST_CASE("places that the search left empty repeat the last distance") {
+  auto rows = kRows;
+  auto distances = kDistances;
+  std::fill(rows.begin() + 4, rows.end(), -1);
+  std::fill(distances.begin() + 4, distances.end(), std::nanf(""));
+  CHECK(score(Rule::knn, distances, rows, plain_calibration(), 10) == 4);
+  const double expected = std::log(1.0) + std::log(4.0) + std::log(3.0 / 2) + std::log(4.0 / 4);
+  CHECK(score(Rule::blend, distances, rows, plain_calibration()) == Approx(expected));
+}
+
+TEST_CASE("a copy of a training image is as typical as can be, and finite") {
+  const std::vector<float> zero(10, 0);
+  const double copy = score(Rule::blend, zero, kRows, plain_calibration());
+  CHECK(std::isfinite(copy));
+  CHECK(copy < score(Rule::blend, kDistances, kRows, plain_calibration()));
+}
+
+TEST_CASE("a p-value is the share of leave-one-out scores that are as large, the image counted in") {
+  const auto calibration = plain_calibration();
+  for (const double s : {-3.0, -2.0, -1.0, -0.5, 0.5, 2.0, 4.9, 5.0, 5.1}) {
+    const auto larger = std::ranges::count_if(calibration.blend, [&](float x) { return x >= s; });
+    CAPTURE(s);
+    CHECK(p_value(s, calibration, Rule::blend) == Approx((1.0 + static_cast<double>(larger)) / 10));
+  }
+  CHECK(p_value(9, calibration, Rule::knn, 5) == Approx(0.2));
+}
+
+TEST_CASE("a score reaches the threshold exactly when its p-value is at most alpha") {
+  std::mt19937 random{3};
+  const auto points = test::mixture(200, 5, random);
+  const auto calibration = calibrate(points.size(), test::source_of(points));
+  const auto rule = GENERATE(Rule::blend, Rule::knn);
+  const double alpha = GENERATE(0.005, 0.05, 0.1, 0.5, 0.99);
+  const double limit = threshold(alpha, calibration, rule);
+  const auto& ranks = rule == Rule::blend ? calibration.blend : calibration.knn[2];
+  for (const float x : ranks) {
+    for (const double s : {double{x}, double{std::nextafter(x, 1e9F)}, double{std::nextafter(x, -1e9F)}}) {
+      REQUIRE((s >= limit) == (p_value(s, calibration, rule) <= alpha));
+    }
+  }
+  CHECK((p_value(limit, calibration, rule) <= alpha));
+}
+
+TEST_CASE("an alpha that no p-value reaches says how many images it takes") {
+  const auto message = test::message_of([] { return threshold(0.05, plain_calibration(), Rule::blend); });
+  CHECK(message.find("until there are 19") != std::string::npos);
+  CHECK(test::message_of([] { return threshold(0.01, plain_calibration(), Rule::blend); }).find("until there are 99") !=
+        std::string::npos);
+}
+
+TEST_CASE("rules are known by name, and an unknown one lists them") {
+  CHECK(rule_of("blend") == Rule::blend);
+  CHECK(rule_of(name_of(Rule::knn)) == Rule::knn);
+  CHECK(test::message_of([] { return rule_of("lof"); }).find("blend or knn") != std::string::npos);
+}
+
+TEST_CASE("scores of nonsense are refused") {
+  const auto calibration = plain_calibration();
+  auto bad = kDistances;
+  bad[3] = std::nanf("");
+  const std::vector<std::int64_t> none(10, -1);
+  const auto code = [&](Rule rule, const auto& distances, const auto& rows, std::size_t k) {
+    return test::code_of([&] { return score(rule, distances, rows, calibration, k); });
+  };
+  CHECK(code(Rule::blend, bad, kRows, 3) == Errc::invalid_argument);
+  CHECK(code(Rule::blend, kDistances, none, 3) == Errc::invalid_argument);
+  CHECK(code(Rule::knn, kDistances, kRows, 0) == Errc::invalid_argument);
+  CHECK(code(Rule::knn, kDistances, kRows, 11) == Errc::invalid_argument);
+  CHECK(code(Rule::blend, std::vector<float>{1, 2, 3}, std::vector<std::int64_t>{1, 2, 3}, 3) ==
+        Errc::invalid_argument);
+  CHECK(code(Rule::knn, std::vector<float>{1, 2, 3}, std::vector<std::int64_t>{1, 2, 3}, 3) == std::nullopt);
+  CHECK(test::code_of([&] { return p_value(std::nan(""), calibration, Rule::blend); }) == Errc::invalid_argument);
+}
