@@ -40,8 +40,14 @@ HttpFixture::HttpFixture(api::HttpOptions options) : gate_{io_, asio::steady_tim
                  co_await gate_.async_wait(asio::as_tuple(asio::use_awaitable));
                  co_return co_await echo(std::move(request));
                }});
+  router_.add({"GET", "/large", 0, [](api::Request) -> asio::awaitable<api::Response> {
+                 api::Response response{.content_type = "text/plain", .body = std::string(64 * 1024 * 1024, 'x')};
+                 co_return response;
+               }});
   const auto count = [this](std::string_view reason) {
-    rejected_.with([&](auto& counts) { ++counts[std::string{reason}]; });
+    const std::lock_guard lock{mutex_};
+    rejected_.emplace(reason);
+    rejection_.notify_all();
   };
   server_ = std::make_unique<api::HttpServer>(io_, options, router_, count);
   thread_ = std::thread{[this] { io_.run(); }};
@@ -53,8 +59,9 @@ HttpFixture::~HttpFixture() {
   thread_.join();
 }
 
-std::size_t HttpFixture::rejected(const std::string& reason) {
-  return rejected_.with([&](auto& counts) { return counts[reason]; });
+bool HttpFixture::wait_until_rejected(const std::string& reason) {
+  std::unique_lock lock{mutex_};
+  return rejection_.wait_for(lock, std::chrono::seconds{10}, [&] { return rejected_.contains(reason); });
 }
 
 void HttpFixture::release() {
