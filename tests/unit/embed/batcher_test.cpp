@@ -1,0 +1,162 @@
+#include "embed/batcher.hpp"
+
+#include <future>
+#include <latch>
+#include <mutex>
+#include <thread>
+
+#include "core/error.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/errors.hpp"
+
+using namespace driftd;
+using namespace driftd::embed;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Doubles each value. A gate, when given, holds back the first batch; a negative value makes the batch fail.
+class FakeEmbedder final : public Embedder {
+ public:
+  explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr) : gate_{std::move(gate)}, started_{started} {}
+
+  Matrix embed(MatrixView images) override {
+    if (started_ != nullptr) std::exchange(started_, nullptr)->set_value();
+    if (gate_.valid()) gate_.wait();
+    Matrix result{images.rows, images.cols};
+    for (std::size_t i = 0; i < result.data.size(); ++i) {
+      if (images.data[i] < 0) throw Error{Errc::internal, "the model failed"};
+      result.data[i] = 2 * images.data[i];
+    }
+    return result;
+  }
+  [[nodiscard]] std::size_t preferred_batch() const override { return 4; }
+
+ private:
+  std::shared_future<void> gate_;
+  std::promise<void>* started_;
+};
+
+struct Answer {
+  std::vector<float> embedding;
+  std::exception_ptr error;
+  Batcher::Timing timing;
+};
+
+const auto kLater = Batcher::Clock::time_point::max();
+
+std::future<Answer> submit(Batcher& batcher, float value, Batcher::Clock::time_point deadline = kLater) {
+  auto promise = std::make_shared<std::promise<Answer>>();
+  auto answer = promise->get_future();
+  batcher.submit({value}, deadline, [promise](std::vector<float> embedding, std::exception_ptr error, Batcher::Timing timing) {
+    promise->set_value({std::move(embedding), std::move(error), timing});
+  });
+  return answer;
+}
+
+std::optional<Errc> code_of(const Answer& answer) {
+  return test::code_of([&] {
+    if (answer.error) std::rethrow_exception(answer.error);
+    return 0;
+  });
+}
+
+// A batcher whose model is busy with one image until open() is called.
+struct Busy {
+  std::promise<void> gate;
+  std::promise<void> started;
+  Batcher batcher;
+  std::future<Answer> first;
+
+  explicit Busy(std::size_t max_queue) : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), max_queue} {
+    first = submit(batcher, 1);
+    started.get_future().wait();
+  }
+  ~Busy() { open(); }
+  void open() {
+    if (!std::exchange(opened_, true)) gate.set_value();
+  }
+
+ private:
+  bool opened_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a single image does not wait for company") {
+  Batcher batcher{std::make_unique<FakeEmbedder>(), 8};
+  const Answer answer = submit(batcher, 21).get();
+  CHECK(answer.embedding == std::vector<float>{42});
+  CHECK(answer.timing.batch == 1);
+}
+
+TEST_CASE("images that arrive while the model runs share the next batches") {
+  Busy busy{8};
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 6; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
+  CHECK(busy.batcher.queued() == 6);
+  busy.open();
+  for (int i = 0; i < 6; ++i) {
+    const Answer answer = answers[static_cast<std::size_t>(i)].get();
+    CHECK(answer.embedding == std::vector<float>{2.0F * static_cast<float>(i)});
+    CHECK(answer.timing.batch == (i < 4 ? 4U : 2U));
+  }
+  CHECK(busy.first.get().timing.batch == 1);
+}
+
+TEST_CASE("a full queue refuses at once") {
+  Busy busy{2};
+  auto one = submit(busy.batcher, 1);
+  auto two = submit(busy.batcher, 2);
+  CHECK(test::code_of([&] { return submit(busy.batcher, 3); }) == Errc::overloaded);
+  busy.open();
+  CHECK(one.get().embedding == std::vector<float>{2});
+  CHECK(two.get().embedding == std::vector<float>{4});
+}
+
+TEST_CASE("a job whose deadline passed in the queue is not run") {
+  Busy busy{8};
+  auto late = submit(busy.batcher, 1, Batcher::Clock::now());
+  auto good = submit(busy.batcher, 2);
+  busy.open();
+  const Answer answer = late.get();
+  CHECK(code_of(answer) == Errc::deadline);
+  CHECK(answer.embedding.empty());
+  CHECK(good.get().timing.batch == 1);
+}
+
+TEST_CASE("a failure of the model reaches every job of the batch, and the batcher lives on") {
+  Busy busy{8};
+  auto good = submit(busy.batcher, 1);
+  auto bad = submit(busy.batcher, -1);
+  busy.open();
+  CHECK(code_of(good.get()) == Errc::internal);
+  CHECK(code_of(bad.get()) == Errc::internal);
+  CHECK(submit(busy.batcher, 3).get().embedding == std::vector<float>{6});
+}
+
+TEST_CASE("the destructor finishes what is queued") {
+  std::vector<std::future<Answer>> answers;
+  {
+    Busy busy{64};
+    for (int i = 0; i < 20; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
+    busy.open();
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) CHECK(answers[i].get().embedding == std::vector<float>{2.0F * static_cast<float>(i)});
+}
+
+TEST_CASE("many threads get their own answers") {
+  Batcher batcher{std::make_unique<FakeEmbedder>(), 4096};
+  std::vector<std::future<bool>> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.push_back(std::async(std::launch::async, [&batcher, t] {
+      bool right = true;
+      for (int i = 0; i < 200; ++i) {
+        const auto value = static_cast<float>(1000 * t + i);
+        right = right && submit(batcher, value).get().embedding == std::vector<float>{2 * value};
+      }
+      return right;
+    }));
+  }
+  for (auto& thread : threads) CHECK(thread.get());
+}
