@@ -1,0 +1,1 @@
+"""The parts of export_model.py: errors, sources, taps, embedding, folding, torchscript, weights."""

@@ -1,0 +1,69 @@
+"""Writes the weights files of a bundle and checks that they compute what eager PyTorch computes."""
+
+import os
+import shutil
+import tempfile
+
+import torch
+
+from exporting.errors import ExportError, brief, progress
+
+
+def need_compiler():
+    compiler = os.environ.get("CXX", "g++")
+    if not shutil.which(compiler):
+        advice = "install g++, set CXX, or ask for --formats torchscript"
+        raise ExportError(f"the format aotinductor needs a C++ compiler, and '{compiler}' is not there: {advice}")
+
+
+def write_weights(module, images, formats, batches, directory):
+    """Writes one file for each format and batch size. Returns their entries for model.json."""
+    entries = []
+    if "torchscript" in formats:
+        progress("writing TorchScript")
+        write_torchscript(module, images, directory / "model.pt")
+        entries.append({"file": "model.pt", "format": "torchscript", "batch": 0})
+    for batch in batches if "aotinductor" in formats else []:
+        progress(f"compiling AOTInductor for batch size {batch} (10 to 30 s)")
+        file = f"model-b{batch}.pt2"
+        write_aotinductor(module, fill_batch(images, batch), directory / file)
+        entries.append({"file": file, "format": "aotinductor", "batch": batch})
+    return entries
+
+
+def write_torchscript(module, images, path):
+    # Not optimize_for_inference: what it makes cannot be saved, and it measured no faster than a frozen module.
+    try:
+        with torch.no_grad():
+            torch.jit.freeze(torch.jit.trace(module, images, check_trace=False)).save(str(path))
+    except Exception as error:
+        raise ExportError(f"TorchScript cannot trace the model: {brief(error)}") from error
+
+
+def write_aotinductor(module, images, path):
+    try:
+        with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad():
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+            program = torch.export.export(module, (images,))
+            configuration = {"freezing": True}  # lets the compiler fold and reorder weights
+            torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
+    except Exception as error:
+        raise ExportError(f"AOTInductor cannot compile the model; try --formats torchscript: {brief(error)}") from error
+
+
+def check_weights(directory, entries, images, expected, tolerance):
+    """Loads each file as a service would and compares with the expected embeddings."""
+    for entry in entries:
+        path = str(directory / entry["file"])
+        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
+        sizes = [entry["batch"]] if entry["batch"] else [1, len(images)]
+        with torch.no_grad():
+            worst = max((program(fill_batch(images, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
+        progress(f"{entry['file']}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
+        if not worst <= tolerance:  # a NaN also fails
+            raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}; the tolerance is {tolerance:g}")
+
+
+def fill_batch(rows, batch):
+    """The first `batch` of the rows, which are repeated as often as needed."""
+    return rows[torch.arange(batch) % len(rows)].contiguous()
