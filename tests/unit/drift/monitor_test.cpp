@@ -113,6 +113,9 @@ TEST_CASE("results and references that make no sense are refused before they cou
   bad = normal();
   bad.p_value = 0;
   CHECK(test::code_of([&] { return monitor.observe("s", kReference, bad, 1); }) == Errc::invalid_argument);
+  bad = strange();
+  bad.neighbours[0].distance = INFINITY;
+  CHECK(test::code_of([&] { return monitor.observe("s", kReference, bad, 1); }) == Errc::invalid_argument);
   CHECK(test::code_of([&] { return monitor.observe("s", {"r", 0, 0.05}, normal(), 1); }) == Errc::invalid_argument);
   CHECK(monitor.streams().empty());
 }
