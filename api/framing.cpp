@@ -8,21 +8,29 @@ namespace {
 
 constexpr std::size_t kMaxChunkLine = 1024;
 constexpr std::size_t kMaxExtensionBytes = 16 * 1024;
-constexpr std::uint64_t kTinyChunk = 16;               // bytes; a mean below it costs more to parse than it carries
+constexpr std::uint64_t kTinyChunk = 16;                  // bytes; a mean below it costs more to parse than it carries
 constexpr std::uint64_t kTinyChunkAllowance = 64 * 1024;  // wire bytes before the mean is looked at
 
-Refusal refuse(int status, std::string detail) { return {status, "framing", std::move(detail)}; }
+Refusal refuse(int status, std::string detail) {
+  return {status, "framing", std::move(detail)};
+}
 
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
 
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+}
 
 bool is_token_character(char c) {
   return is_upper(c) || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
          std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
 }
 
-bool is_host_character(char c) { return is_token_character(c) || std::string_view{":[](),;=%"}.find(c) != std::string_view::npos; }
+bool is_host_character(char c) {
+  return is_token_character(c) || std::string_view{":[](),;=%"}.find(c) != std::string_view::npos;
+}
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -52,7 +60,8 @@ Refusal read_content_length(const std::vector<std::string_view>& lengths, std::u
   if (lengths.size() > 1) return refuse(400, "Content-Length must be given once");
   const auto text = lengths.front();
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (error != std::errc{} || end != text.data() + text.size()) return refuse(400, "Content-Length must be one decimal number");
+  if (error != std::errc{} || end != text.data() + text.size())
+    return refuse(400, "Content-Length must be one decimal number");
   return {};
 }
 
@@ -66,9 +75,11 @@ Refusal HeadScanner::scan(std::string_view all) {
     }
     const char c = all[scanned_];
     // Seen at once, so that a TLS handshake or a binary protocol is answered and not waited for.
-    if (scanned_ == 0 && !is_upper(c)) return refuse(400, "the request does not start with a method: is this port spoken to over TLS?");
+    if (scanned_ == 0 && !is_upper(c))
+      return refuse(400, "the request does not start with a method: is this port spoken to over TLS?");
     if (c != '\n') continue;
-    if (scanned_ == line_start_ || all[scanned_ - 1] != '\r') return refuse(400, "a header line does not end with CR LF");
+    if (scanned_ == line_start_ || all[scanned_ - 1] != '\r')
+      return refuse(400, "a header line does not end with CR LF");
     if (auto refusal = check_line(all.substr(line_start_, scanned_ - 1 - line_start_))) return refusal;
     line_start_ = scanned_ + 1;
   }
@@ -79,7 +90,8 @@ Refusal HeadScanner::check_line(std::string_view line) {
   if (std::ranges::any_of(line, is_control)) return refuse(400, "the header section has a control character");
   if (lines_++ == 0) {
     const auto target = line.substr(std::min(line.find(' ') + 1, line.size()));
-    if (target.substr(0, target.find(' ')).size() > limits_.target) return {414, "header", "the request target is too long"};
+    if (target.substr(0, target.find(' ')).size() > limits_.target)
+      return {414, "header", "the request target is too long"};
     return {};
   }
   if (line.empty()) {
@@ -97,8 +109,10 @@ Refusal HeadScanner::check_line(std::string_view line) {
 
 Refusal check_fields(int minor, const Fields& fields, Framing& framing) {
   const auto hosts = values_of(fields, "host");
-  if (hosts.size() > 1 || (minor == 1 && hosts.empty())) return refuse(400, "an HTTP/1.1 request has exactly one Host field");
-  if (!hosts.empty() && !std::ranges::all_of(hosts.front(), is_host_character)) return refuse(400, "the Host field names no host");
+  if (hosts.size() > 1 || (minor == 1 && hosts.empty()))
+    return refuse(400, "an HTTP/1.1 request has exactly one Host field");
+  if (!hosts.empty() && !std::ranges::all_of(hosts.front(), is_host_character))
+    return refuse(400, "the Host field names no host");
   if (!values_of(fields, "trailer").empty()) return refuse(400, "trailer fields are not served");
 
   const auto codings = values_of(fields, "transfer-encoding");
@@ -108,14 +122,15 @@ Refusal check_fields(int minor, const Fields& fields, Framing& framing) {
   if (auto refusal = read_content_length(lengths, framing.content_length)) return refusal;
 
   for (const auto expectation : values_of(fields, "expect")) {
-    if (!equals_ignoring_case(expectation, "100-continue")) return refuse(417, "the only expectation served is '100-continue'");
+    if (!equals_ignoring_case(expectation, "100-continue"))
+      return refuse(417, "the only expectation served is '100-continue'");
     framing.expects_continue = minor == 1;
   }
   return {};
 }
 
 BodyDecoder::BodyDecoder(const Framing& framing, std::size_t limit)
-    : state_{framing.chunked                ? State::chunk_line
+    : state_{framing.chunked              ? State::chunk_line
              : framing.content_length > 0 ? State::content
                                           : State::done},
       limit_{limit},
@@ -185,7 +200,8 @@ Refusal BodyDecoder::start_chunk() {
   chunk_bytes_ += remaining_;
   ++chunks_;
   if (chunk_bytes_ > limit_) return {413, "body", "the body is over this resource's limit"};
-  // Counted on the wire, where a chunk costs at least five bytes more: a stream of empty-handed chunks ends early as well.
+  // Counted on the wire, where a chunk costs at least five bytes more: a stream of empty-handed chunks ends early as
+  // well.
   if (chunk_bytes_ + 5 * chunks_ > kTinyChunkAllowance && chunk_bytes_ / chunks_ < kTinyChunk) {
     return refuse(400, "the body comes in chunks of less than 16 bytes: send larger ones");
   }

@@ -1,5 +1,5 @@
-// Where a request begins and ends on the wire (RFC 9112), decided strictly: every shape that two servers may read differently is
-// refused, whatever a parser would make of it. Requests smuggled past a proxy live in that difference.
+// Where a request begins and ends on the wire (RFC 9112), decided strictly: every shape that two servers may read
+// differently is refused, whatever a parser would make of it. Requests smuggled past a proxy live in that difference.
 //
 // Pure logic without sockets; the verdict never depends on how the bytes were cut into packets.
 #pragma once
@@ -34,8 +34,8 @@ class HeadScanner {
  public:
   explicit HeadScanner(HeadLimits limits) : limits_{limits} {}
 
-  // all: every byte of the request so far; bytes seen by an earlier call are not looked at again. Nothing to refuse and size() of
-  // 0 ask for more bytes.
+  // all: every byte of the request so far; bytes seen by an earlier call are not looked at again. Nothing to refuse and
+  // size() of 0 ask for more bytes.
   [[nodiscard]] Refusal scan(std::string_view all);
   [[nodiscard]] std::size_t size() const { return size_; }  // of the section with its empty line, once complete
 

@@ -14,9 +14,9 @@
 namespace driftd::api {
 
 struct Request {
-  std::string method;                        // "GET"
-  std::string path;                          // percent-decoded, starts with '/', no query (see target.hpp)
-  std::map<std::string, std::string> query;  // percent-decoded; a repeated name is refused with 400
+  std::string method;                             // "GET"
+  std::string path;                               // percent-decoded, starts with '/', no query (see target.hpp)
+  std::map<std::string, std::string> query;       // percent-decoded; a repeated name is refused with 400
   std::map<std::string, std::string> parameters;  // filled by the router: "/v1/streams/{s}" gives parameters["s"]
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case; trailers are never among them
   std::string body;
@@ -35,7 +35,8 @@ struct Response {
   std::vector<std::pair<std::string, std::string>> headers;  // further ones: Retry-After, Allow
 };
 
-// Handlers run on the server's io thread: whatever takes longer than some microseconds must hop to a pool with co_await.
+// Handlers run on the server's io thread: whatever takes longer than some microseconds must hop to a pool with
+// co_await.
 using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
 
 }  // namespace driftd::api

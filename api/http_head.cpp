@@ -33,7 +33,8 @@ std::string http_date() {
   std::array<char, 64> rest{};
   std::strftime(rest.data(), rest.size(), " %Y %H:%M:%S GMT", &utc);
   const auto day = std::to_string(utc.tm_mday);
-  return std::string{kDays[utc.tm_wday]} + ", " + (day.size() < 2 ? "0" : "") + day + " " + kMonths[utc.tm_mon] + rest.data();
+  return std::string{kDays[utc.tm_wday]} + ", " + (day.size() < 2 ? "0" : "") + day + " " + kMonths[utc.tm_mon] +
+         rest.data();
 }
 
 bool is_safe(std::string_view text) {

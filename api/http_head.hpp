@@ -30,8 +30,8 @@ struct ResponseContext {
   std::string_view traceparent;  // empty: none
 };
 
-// Everything up to the body, with Content-Length (but for 204), Date and the fields that every answer carries. A further field that
-// could end its own line is left out.
+// Everything up to the body, with Content-Length (but for 204), Date and the fields that every answer carries. A
+// further field that could end its own line is left out.
 [[nodiscard]] std::string response_head(const Response& response, const ResponseContext& context);
 
 }  // namespace driftd::api

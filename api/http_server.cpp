@@ -95,9 +95,9 @@ class HttpServer::Impl : public std::enable_shared_from_this<Impl> {
   std::function<void()> on_stopped_;
 };
 
-// --- Impl ------------------------------------------------------------------------------------------------------------------------
-
-void HttpServer::Impl::start() { asio::co_spawn(io_, accept_all(shared_from_this()), asio::detached); }
+void HttpServer::Impl::start() {
+  asio::co_spawn(io_, accept_all(shared_from_this()), asio::detached);
+}
 
 awaitable<void> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
   while (self->acceptor_.is_open()) {
@@ -105,7 +105,8 @@ awaitable<void> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
     if (!self->acceptor_.is_open()) break;
     if (!error && self->try_admit(std::move(socket))) continue;
     self->warn_of_failed_accept(error);
-    // When the process is out of file descriptors the connection stays in the backlog: accepting again at once would spin.
+    // When the process is out of file descriptors the connection stays in the backlog: accepting again at once would
+    // spin.
     self->accept_pause_.expires_after(kAcceptPause);
     co_await self->accept_pause_.async_wait(kTuple);
   }
@@ -124,7 +125,8 @@ void HttpServer::Impl::warn_of_failed_accept(const error_code& error) {
   if (Clock::now() < next_warning_) return;
   next_warning_ = Clock::now() + kLogPause;
   log(LogLevel::warn, "cannot accept connections: raise the limit of open files (ulimit -n) or lower max_connections",
-      {{"cause", error ? error.message() : "out of memory"}, {"connections", static_cast<std::int64_t>(sessions_.size())}});
+      {{"cause", error ? error.message() : "out of memory"},
+       {"connections", static_cast<std::int64_t>(sessions_.size())}});
 }
 
 void HttpServer::Impl::admit(tcp::socket socket) {
@@ -141,7 +143,8 @@ void HttpServer::Impl::admit(tcp::socket socket) {
   sessions_.insert(session.get());
   connections_.store(sessions_.size(), std::memory_order_relaxed);
   ++connections_of_[address];
-  asio::co_spawn(io_, session->run(), [self = shared_from_this(), session](const std::exception_ptr&) { self->remove(*session); });
+  asio::co_spawn(io_, session->run(),
+                 [self = shared_from_this(), session](const std::exception_ptr&) { self->remove(*session); });
 }
 
 // One write that cannot block: a new socket's send buffer has room for it.
@@ -204,18 +207,22 @@ void HttpServer::Impl::close() {
   for (auto* session : sessions_) session->close();
 }
 
-// --- HttpServer ------------------------------------------------------------------------------------------------------------------
-
 HttpServer::HttpServer(asio::io_context& io, HttpOptions options, const Router& router, Rejected rejected)
     : impl_{std::make_shared<Impl>(io, std::move(options), router, std::move(rejected))} {
   impl_->start();
 }
 
-HttpServer::~HttpServer() { impl_->close(); }
+HttpServer::~HttpServer() {
+  impl_->close();
+}
 
-std::uint16_t HttpServer::port() const { return impl_->port(); }
+std::uint16_t HttpServer::port() const {
+  return impl_->port();
+}
 
-std::size_t HttpServer::connections() const { return impl_->connections(); }
+std::size_t HttpServer::connections() const {
+  return impl_->connections();
+}
 
 void HttpServer::stop(std::chrono::milliseconds grace, std::function<void()> on_stopped) {
   asio::post(impl_->io(), [impl = impl_, grace, on_stopped = std::move(on_stopped)]() mutable {

@@ -92,8 +92,8 @@ awaitable<bool> HttpSession::serve_one() {
   const bool body_unread = match.route == nullptr && head.framing.has_body();
   const bool keep_alive =
       head.keep_alive && !body_unread && !shared_->stopping && requests_ < options_.max_requests_per_connection;
-  const bool written = co_await write(std::move(response), head, id, keep_alive);
-  co_return written && keep_alive;
+  if (!co_await write(std::move(response), head, id, keep_alive)) co_return false;
+  co_return keep_alive;
 }
 
 // Armed once a phase: a byte now and then keeps no connection alive.
@@ -120,7 +120,8 @@ awaitable<Refusal> HttpSession::read_head(RequestHead& head) {
   co_return refusal;
 }
 
-// The deadline moves with what has arrived: at any time past body_timeout, min_body_rate must have been kept on average.
+// The deadline moves with what has arrived: at any time past body_timeout, min_body_rate must have been kept on
+// average.
 awaitable<Refusal> HttpSession::read_body(const RequestHead& head, std::size_t limit, std::string& body) {
   if (!head.framing.has_body()) co_return Refusal{};
   if (head.framing.content_length > limit) co_return Refusal{413, "body", "the body is over this resource's limit"};
@@ -186,8 +187,7 @@ awaitable<void> HttpSession::refuse(Refusal refusal, RequestHead head) {
   (void)co_await write(std::move(response), head, id, false);
 }
 
-awaitable<bool> HttpSession::write(Response response, const RequestHead& head, std::string_view id,
-                                                 bool keep_alive) {
+awaitable<bool> HttpSession::write(Response response, const RequestHead& head, std::string_view id, bool keep_alive) {
   const auto trace = value_of(head.headers, "traceparent");
   const auto bytes = response_head(response, {.minor = head.minor,
                                               .keep_alive = keep_alive,
@@ -208,7 +208,8 @@ awaitable<bool> HttpSession::write_all(std::string_view head, std::string_view b
   co_return !error;
 }
 
-// Closing a socket with unread input resets the connection, and a reset may overtake the last answer: read for a while first.
+// Closing a socket with unread input resets the connection, and a reset may overtake the last answer: read for a while
+// first.
 awaitable<void> HttpSession::linger() {
   error_code error;
   socket_.shutdown(tcp::socket::shutdown_send, error);

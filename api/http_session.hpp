@@ -1,4 +1,5 @@
-// One connection of an HttpServer: reads requests under limits and deadlines, has the router answer them, writes the answers.
+// One connection of an HttpServer: reads requests under limits and deadlines, has the router answer them, writes the
+// answers.
 //
 // Confined to the thread that runs the socket's io_context.
 #pragma once
@@ -84,7 +85,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   boost::beast::flat_buffer buffer_;
   const boost::asio::ip::address address_;
   const std::string remote_;
-  Clock::time_point started_{};   // of the current request's first byte
+  Clock::time_point started_{};  // of the current request's first byte
   std::size_t requests_ = 0;
   std::size_t charged_ = 0;  // this session's part of body_bytes_
   bool idle_ = true;         // between requests

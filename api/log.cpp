@@ -27,10 +27,14 @@ Guarded<LogSink>& sink() {
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return "debug";
-    case LogLevel::info: return "info";
-    case LogLevel::warn: return "warn";
-    case LogLevel::error: return "error";
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warn:
+      return "warn";
+    case LogLevel::error:
+      return "error";
   }
   return "error";
 }
@@ -38,7 +42,8 @@ std::string_view name_of(LogLevel level) {
 std::string now_rfc3339() {
   const auto now = std::chrono::system_clock::now();
   const auto seconds = std::chrono::system_clock::to_time_t(now);
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   char day[32];
@@ -79,9 +84,13 @@ void log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
   // Out of memory, or a sink that threw: there is nowhere left to say so.
 }
 
-void set_log_level(LogLevel level) noexcept { current_level.store(level, std::memory_order_relaxed); }
+void set_log_level(LogLevel level) noexcept {
+  current_level.store(level, std::memory_order_relaxed);
+}
 
-LogLevel log_level() noexcept { return current_level.load(std::memory_order_relaxed); }
+LogLevel log_level() noexcept {
+  return current_level.load(std::memory_order_relaxed);
+}
 
 void set_log_sink(LogSink replacement) {
   sink().with([&](LogSink& current) { current.swap(replacement); });

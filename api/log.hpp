@@ -1,8 +1,9 @@
 // The service's log: one JSON object a line on standard error, such as
 // {"time":"2026-11-21T09:30:00.123Z","level":"error","message":"the index is gone","request_id":"01J..."}.
 //
-// Every text is capped at 256 bytes, bad UTF-8 and control characters cannot break the line, so that whatever a client sends may be
-// logged. Thread-safe; lines of different threads never mix. Nothing here throws: a line that cannot be written is lost.
+// Every text is capped at 256 bytes, bad UTF-8 and control characters cannot break the line, so that whatever a client
+// sends may be logged. Thread-safe; lines of different threads never mix. Nothing here throws: a line that cannot be
+// written is lost.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ void log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
 void set_log_level(LogLevel level) noexcept;
 [[nodiscard]] LogLevel log_level() noexcept;
 
-// Where lines go in place of standard error (each without its newline); an empty function restores standard error. The sink is
-// called under a lock: it must not log.
+// Where lines go in place of standard error (each without its newline); an empty function restores standard error. The
+// sink is called under a lock: it must not log.
 using LogSink = std::function<void(std::string_view line)>;
 void set_log_sink(LogSink sink);
 

@@ -14,9 +14,13 @@ namespace {
 constexpr std::size_t kMaxPartHeader = 4096;
 constexpr std::string_view kLineEnd = "\r\n";
 
-[[noreturn]] void refuse(const std::string& why) { throw Error{Errc::invalid_argument, "multipart body: " + why}; }
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error{Errc::invalid_argument, "multipart body: " + why};
+}
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -32,8 +36,8 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// The value at the start of text, quoted or not, without its quotes; text is left behind it. Escapes stay as they are: browsers
-// write them each in its own way, and no value here is more than compared or logged.
+// The value at the start of text, quoted or not, without its quotes; text is left behind it. Escapes stay as they are:
+// browsers write them each in its own way, and no value here is more than compared or logged.
 std::string_view take_value(std::string_view& text) {
   if (!text.starts_with('"')) {
     const auto value = text.substr(0, text.find(';'));
@@ -87,14 +91,16 @@ std::string_view boundary_of(std::string_view content_type) {
 
 // memmem() is linear whatever the body holds.
 std::size_t find(std::string_view text, std::string_view needle, std::size_t from) {
-  const auto* at = static_cast<const char*>(::memmem(text.data() + from, text.size() - from, needle.data(), needle.size()));
+  const auto* at =
+      static_cast<const char*>(::memmem(text.data() + from, text.size() - from, needle.data(), needle.size()));
   return at == nullptr ? std::string_view::npos : static_cast<std::size_t>(at - text.data());
 }
 
 // Cuts a body at its delimiter lines.
 class Delimiters {
  public:
-  Delimiters(std::string_view body, std::string_view boundary) : rest_{body}, needle_{"\r\n--" + std::string{boundary}} {
+  Delimiters(std::string_view body, std::string_view boundary)
+      : rest_{body}, needle_{"\r\n--" + std::string{boundary}} {
     skip_preamble();
   }
 
@@ -104,7 +110,8 @@ class Delimiters {
   std::string_view next() {
     for (std::size_t from = 0;;) {
       const auto at = find(rest_, needle_, from);
-      if (at == std::string_view::npos) refuse("the final boundary is missing: the body is cut short or its boundary is another");
+      if (at == std::string_view::npos)
+        refuse("the final boundary is missing: the body is cut short or its boundary is another");
       const auto content = rest_.substr(0, at);
       const auto after = rest_.substr(at + needle_.size());
       if (end_line(after)) return content;
@@ -148,7 +155,8 @@ void read_disposition(std::string_view value, Part& part) {
 
 void read_part_header(std::string_view line, Part& part) {
   const auto colon = line.find(':');
-  const bool has_control = std::ranges::any_of(line, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7F; });
+  const bool has_control =
+      std::ranges::any_of(line, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7F; });
   if (colon == std::string_view::npos || colon == 0 || line.front() == ' ' || line.front() == '\t' || has_control) {
     refuse("a part has a malformed header");
   }
@@ -186,7 +194,8 @@ std::vector<Part> parse_multipart(std::string_view content_type, std::string_vie
   Delimiters delimiters{body, boundary_of(content_type)};
   std::vector<Part> parts;
   while (!delimiters.is_last()) {
-    if (parts.size() == max_parts) throw Error{Errc::too_large, "multipart body: more than " + std::to_string(max_parts) + " parts"};
+    if (parts.size() == max_parts)
+      throw Error{Errc::too_large, "multipart body: more than " + std::to_string(max_parts) + " parts"};
     parts.push_back(read_part(delimiters.next()));
   }
   return parts;

@@ -15,8 +15,9 @@ struct Part {
   std::string_view content;
 };
 
-// content_type is the request's whole header value. At most max_parts parts, part headers of at most 4 KiB each, boundary of 1 to
-// 70 characters of RFC 2046's set, the final boundary must be there. Throws Error{invalid_argument}.
-[[nodiscard]] std::vector<Part> parse_multipart(std::string_view content_type, std::string_view body, std::size_t max_parts = 64);
+// content_type is the request's whole header value. At most max_parts parts, part headers of at most 4 KiB each,
+// boundary of 1 to 70 characters of RFC 2046's set, the final boundary must be there. Throws Error{invalid_argument}.
+[[nodiscard]] std::vector<Part> parse_multipart(std::string_view content_type, std::string_view body,
+                                                std::size_t max_parts = 64);
 
 }  // namespace driftd::api

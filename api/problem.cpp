@@ -53,7 +53,8 @@ Response answer(const Kind& kind, std::string_view detail, std::string_view requ
   body["status"] = kind.status;
   body["detail"] = clean_utf8(detail, kMaxDetailBytes);
   body["request_id"] = request_id;
-  Response response{.status = kind.status, .content_type = "application/problem+json", .body = boost::json::serialize(body)};
+  Response response{
+      .status = kind.status, .content_type = "application/problem+json", .body = boost::json::serialize(body)};
   if (kind.status == 429 || kind.status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
@@ -62,16 +63,26 @@ Response answer(const Kind& kind, std::string_view detail, std::string_view requ
 
 int status_of(Errc code) {
   switch (code) {
-    case Errc::invalid_argument: return 400;
-    case Errc::unsupported_media: return 415;
-    case Errc::undecodable: return 422;
-    case Errc::too_large: return 413;
-    case Errc::not_found: return 404;
-    case Errc::conflict: return 409;
-    case Errc::overloaded: return 503;
-    case Errc::deadline: return 503;
-    case Errc::corrupt: return 500;
-    case Errc::internal: return 500;
+    case Errc::invalid_argument:
+      return 400;
+    case Errc::unsupported_media:
+      return 415;
+    case Errc::undecodable:
+      return 422;
+    case Errc::too_large:
+      return 413;
+    case Errc::not_found:
+      return 404;
+    case Errc::conflict:
+      return 409;
+    case Errc::overloaded:
+      return 503;
+    case Errc::deadline:
+      return 503;
+    case Errc::corrupt:
+      return 500;
+    case Errc::internal:
+      return 500;
   }
   return 500;
 }
@@ -84,7 +95,8 @@ Response problem(const Error& error, std::string_view request_id) {
   const auto status = status_of(error.code());
   if (status == 500) {
     // The text may name files or addresses of this machine, so it stays in the log.
-    return problem(500, "look up the request id " + std::string{request_id} + " in the service's log for the cause", request_id);
+    return problem(500, "look up the request id " + std::string{request_id} + " in the service's log for the cause",
+                   request_id);
   }
   return answer(error.code() == Errc::deadline ? kDeadline : kind_of(status), error.what(), request_id);
 }

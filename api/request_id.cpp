@@ -27,7 +27,8 @@ void append_base32(std::string& text, std::uint64_t value, int count) {
 }
 
 bool is_hex_id(std::string_view text) {
-  return text.find_first_not_of(kLowerHex) == std::string_view::npos && text.find_first_not_of('0') != std::string_view::npos;
+  return text.find_first_not_of(kLowerHex) == std::string_view::npos &&
+         text.find_first_not_of('0') != std::string_view::npos;
 }
 
 bool is_id_character(char c) {

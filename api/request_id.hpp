@@ -8,8 +8,8 @@
 
 namespace driftd::api {
 
-// A ULID: 26 characters of Crockford's base 32, 48 bits of milliseconds since 1970 and 80 random bits, so that ids sort by time.
-// Unpredictable enough to be unique, not a secret.
+// A ULID: 26 characters of Crockford's base 32, 48 bits of milliseconds since 1970 and 80 random bits, so that ids sort
+// by time. Unpredictable enough to be unique, not a secret.
 [[nodiscard]] std::string new_request_id();
 
 // 1 to 128 of [A-Za-z0-9._-]: what a client may choose as X-Request-Id.

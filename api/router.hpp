@@ -22,16 +22,17 @@ struct Route {
 
 class Router {
  public:
-  // Told of every finished request, with the pattern (not the path: labels must stay bounded); "none" when nothing matched.
+  // Told of every finished request, with the pattern (not the path: labels must stay bounded); "none" when nothing
+  // matched.
   using Observer = std::function<void(std::string_view pattern, int status, double seconds)>;
 
   explicit Router(Observer observer = {});
   void add(Route route);
 
   struct Match {
-    const Route* route = nullptr;   // null: see status
-    int status = 200;               // 404, or 405 with the allowed methods
-    std::string allow;              // "GET, POST" for 405
+    const Route* route = nullptr;  // null: see status
+    int status = 200;              // 404, or 405 with the allowed methods
+    std::string allow;             // "GET, POST" for 405
     std::map<std::string, std::string> parameters;
   };
   // Called with the header only, so that the server knows the body limit before it reads the body. HEAD matches GET.

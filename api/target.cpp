@@ -6,7 +6,9 @@
 namespace driftd::api {
 namespace {
 
-[[noreturn]] void refuse(const std::string& why) { throw Error{Errc::invalid_argument, "the request target " + why}; }
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error{Errc::invalid_argument, "the request target " + why};
+}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -65,7 +67,8 @@ std::map<std::string, std::string> decode_query(std::string_view text) {
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
     const auto value = equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1);
-    const auto [at, is_new] = query.emplace(percent_decode(pair.substr(0, equals), Plus::space), percent_decode(value, Plus::space));
+    const auto [at, is_new] =
+        query.emplace(percent_decode(pair.substr(0, equals), Plus::space), percent_decode(value, Plus::space));
     if (!is_new) refuse("gives the query parameter '" + at->first + "' twice");
   }
   return query;

@@ -15,8 +15,8 @@ struct Target {
 };
 
 // Origin form or absolute form (RFC 9112, 3.2). Strict, so that no proxy in front reads the target differently. Throws
-// Error{invalid_argument} for a bad escape, control characters, bytes that are not UTF-8, a fragment, "." and ".." segments, an
-// encoded slash in the path, a query name given twice.
+// Error{invalid_argument} for a bad escape, control characters, bytes that are not UTF-8, a fragment, "." and ".."
+// segments, an encoded slash in the path, a query name given twice.
 [[nodiscard]] Target parse_target(std::string_view target);
 
 }  // namespace driftd::api

@@ -5,7 +5,9 @@
 namespace driftd::api {
 namespace {
 
-unsigned byte_at(std::string_view text, std::size_t i) { return static_cast<unsigned char>(text[i]); }
+unsigned byte_at(std::string_view text, std::size_t i) {
+  return static_cast<unsigned char>(text[i]);
+}
 
 // Bytes in the character at the start of a text that is not empty; 0 when there is no sound one.
 std::size_t character_size(std::string_view text) {

@@ -1,4 +1,5 @@
-// A server of nothing but the HTTP layer, for tests that speak to it over sockets: POST /v1/score, GET /livez. Prints its port.
+// A server of nothing but the HTTP layer, for tests that speak to it over sockets: POST /v1/score, GET /livez. Prints
+// its port.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <iostream>

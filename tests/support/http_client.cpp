@@ -15,7 +15,9 @@
 namespace driftd::test {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) { throw std::runtime_error{what + ": " + std::strerror(errno)}; }
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error{what + ": " + std::strerror(errno)};
+}
 
 void parse_field(std::string_view line, Reply& reply) {
   const auto colon = line.find(": ");
@@ -40,7 +42,9 @@ HttpClient::HttpClient(std::uint16_t port) : socket_{::socket(AF_INET, SOCK_STRE
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
 }
 
-HttpClient::~HttpClient() { ::close(socket_); }
+HttpClient::~HttpClient() {
+  ::close(socket_);
+}
 
 bool HttpClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -93,8 +97,12 @@ Reply HttpClient::receive(bool head) {
   return reply;
 }
 
-bool HttpClient::at_end() { return input_.empty() && !fill(); }
+bool HttpClient::at_end() {
+  return input_.empty() && !fill();
+}
 
-void HttpClient::finish_sending() { ::shutdown(socket_, SHUT_WR); }
+void HttpClient::finish_sending() {
+  ::shutdown(socket_, SHUT_WR);
+}
 
 }  // namespace driftd::test

@@ -1,4 +1,5 @@
-// A client of plain sockets that sends exactly the bytes it is told to. Throws std::runtime_error; waits at most ten seconds.
+// A client of plain sockets that sends exactly the bytes it is told to. Throws std::runtime_error; waits at most ten
+// seconds.
 //
 // Confined to one thread.
 #pragma once
@@ -12,7 +13,7 @@
 namespace driftd::test {
 
 struct Reply {
-  int status = 0;  // 0: the connection ended without an answer
+  int status = 0;                              // 0: the connection ended without an answer
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 };

@@ -1,6 +1,6 @@
 // An HttpServer on a port of the system's choice, run by a thread of its own. Its routes:
-// GET /echo, POST /echo (1 MiB), PUT /small (10 bytes): answer with what the handler saw; GET /wait: answers when release() is called;
-// GET /large: 64 MiB.
+// GET /echo, POST /echo (1 MiB), PUT /small (10 bytes): answer with what the handler saw; GET /wait: answers when
+// release() is called; GET /large: 64 MiB.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

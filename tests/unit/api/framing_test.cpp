@@ -76,7 +76,8 @@ TEST_CASE("a damaged chunked body gets the same verdict whole and in single byte
   const std::string_view alphabet{"\r\n\t ;=\"0123456789abcdefxyz-+\x80\0", 32};
   for (int round = 0; round < 5000; ++round) {
     auto wire = sound;
-    for (auto edits = 1 + random() % 3; edits > 0; --edits) wire[random() % wire.size()] = alphabet[random() % alphabet.size()];
+    for (auto edits = 1 + random() % 3; edits > 0; --edits)
+      wire[random() % wire.size()] = alphabet[random() % alphabet.size()];
     CAPTURE(wire);
     const auto whole = decode(wire, wire.size());
     const auto pieces = decode(wire, 1);

@@ -29,7 +29,9 @@ std::string post(const std::string& fields, const std::string& body) {
   return "POST /echo HTTP/1.1\r\n" + kHost + fields + "\r\n" + body;
 }
 
-std::string get(const std::string& fields = {}) { return "GET /echo HTTP/1.1\r\n" + kHost + fields + "\r\n"; }
+std::string get(const std::string& fields = {}) {
+  return "GET /echo HTTP/1.1\r\n" + kHost + fields + "\r\n";
+}
 
 std::string many_fields(int count) {
   std::string fields;
@@ -42,7 +44,8 @@ const std::string kSmuggled = get();  // what a lenient server would take for a 
 
 // Every shape ends with one answer and a closed connection.
 const std::vector<Shape> kRefused{
-    {"an unknown transfer coding with a length", post("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", "12345"), 400},
+    {"an unknown transfer coding with a length", post("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", "12345"),
+     400},
     {"an unknown transfer coding", post("Transfer-Encoding: gzip\r\n", kSmuggled), 501},
     {"a coding that ends in chunked", post("Transfer-Encoding: xchunked\r\n", kSmuggled), 501},
     {"a coding after chunked", post("Transfer-Encoding: chunked, identity\r\n", kSmuggled), 501},
@@ -158,7 +161,8 @@ TEST_CASE("the handler sees path, query and headers decoded") {
 TEST_CASE("pipelined requests are answered one by one in their order") {
   HttpFixture fixture;
   HttpClient client{fixture.port()};
-  client.send(post("Content-Length: 1\r\n", "1") + post(kChunked, "1\r\n2\r\n0\r\n\r\n") + post("Content-Length: 1\r\n", "3"));
+  client.send(post("Content-Length: 1\r\n", "1") + post(kChunked, "1\r\n2\r\n0\r\n\r\n") +
+              post("Content-Length: 1\r\n", "3"));
   for (const auto* expected : {"1", "2", "3"}) {
     CHECK(boost::json::parse(client.receive().body).at("body") == expected);
   }
@@ -175,7 +179,8 @@ TEST_CASE("a connection serves as many requests as the limit says") {
 
 TEST_CASE("the client's wish to close or keep the connection is respected") {
   HttpFixture fixture;
-  for (const std::string bytes : {"GET /echo HTTP/1.0\r\n\r\n", "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"}) {
+  for (const std::string bytes :
+       {"GET /echo HTTP/1.0\r\n\r\n", "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"}) {
     HttpClient client{fixture.port()};
     client.send(bytes);
     CHECK(client.receive().headers.at("connection") == "close");
@@ -237,7 +242,8 @@ TEST_CASE("100 Continue is sent for a body that will be read, and only then") {
 
 TEST_CASE("a request that does not arrive in time is answered with 408") {
   HttpFixture fixture{{.header_timeout = 40ms, .body_timeout = 40ms, .min_body_rate = 1'000'000}};
-  for (const auto& bytes : {std::string{"GET /echo HT"}, post("Content-Length: 500000\r\n", "12345"), post(kChunked, "5\r\n12")}) {
+  for (const auto& bytes :
+       {std::string{"GET /echo HT"}, post("Content-Length: 500000\r\n", "12345"), post(kChunked, "5\r\n12")}) {
     CAPTURE(bytes);
     HttpClient client{fixture.port()};
     client.send(bytes);

@@ -26,7 +26,8 @@ const std::string kEnd = "--AaB03x--\r\n";
 }  // namespace
 
 TEST_CASE("a multipart body gives its parts as views of the body") {
-  const auto body = file("bytes\r\nwith --AaB03 near misses\r\n--AaB03xy\r\n") + part("content-disposition: FORM-DATA; NAME=stream", "line-3") + kEnd;
+  const auto body = file("bytes\r\nwith --AaB03 near misses\r\n--AaB03xy\r\n") +
+                    part("content-disposition: FORM-DATA; NAME=stream", "line-3") + kEnd;
   const auto parts = parse_multipart(kType, body);
   REQUIRE(parts.size() == 2);
   CHECK(parts[0].name == "file");
@@ -42,8 +43,11 @@ TEST_CASE("a multipart body gives its parts as views of the body") {
 
 TEST_CASE("shapes that RFC 2046 allows are read") {
   CHECK(parse_multipart(kType, "preamble\r\n" + file("x") + kEnd + "epilogue").front().content == "x");
-  CHECK(parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"AaB03x\"", file("x") + kEnd).front().content == "x");
-  CHECK(parse_multipart(kType, "--AaB03x \t\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--AaB03x--").front().content.empty());
+  CHECK(parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"AaB03x\"", file("x") + kEnd).front().content ==
+        "x");
+  CHECK(parse_multipart(kType, "--AaB03x \t\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n--AaB03x--")
+            .front()
+            .content.empty());
   CHECK(parse_multipart(kType, kEnd).empty());
 }
 
@@ -101,7 +105,8 @@ TEST_CASE("no cut or edit of a multipart body does worse than an error") {
   std::size_t refused = 0;
   for (int round = 0; round < 20'000; ++round) {
     auto body = sound.substr(0, random() % 4 == 0 ? random() % sound.size() : sound.size());
-    for (auto edits = random() % 4; edits > 0 && !body.empty(); --edits) body[random() % body.size()] = alphabet[random() % alphabet.size()];
+    for (auto edits = random() % 4; edits > 0 && !body.empty(); --edits)
+      body[random() % body.size()] = alphabet[random() % alphabet.size()];
     try {
       for (const auto& each : parse_multipart(kType, body)) REQUIRE(each.content.size() <= body.size());
     } catch (const Error&) {
@@ -113,7 +118,8 @@ TEST_CASE("no cut or edit of a multipart body does worse than an error") {
 
 TEST_CASE("16 MiB of near boundaries are searched in linear time") {
   const std::string boundary(70, 'a');
-  const auto near = GENERATE_COPY(as<std::string>{}, "\r\n--" + boundary.substr(1) + "b", "\r\n--" + boundary + "b", "\r", "\r\n--", "a");
+  const auto near = GENERATE_COPY(as<std::string>{}, "\r\n--" + boundary.substr(1) + "b", "\r\n--" + boundary + "b",
+                                  "\r", "\r\n--", "a");
   std::string body = "--" + boundary + "\r\nContent-Disposition: form-data; name=a\r\n\r\n";
   while (body.size() < 16 * 1024 * 1024) body += near;
   body += "\r\n--" + boundary + "--";

@@ -11,7 +11,9 @@ using api::problem;
 
 namespace {
 
-std::string text(const boost::json::value& value) { return boost::json::value_to<std::string>(value); }
+std::string text(const boost::json::value& value) {
+  return boost::json::value_to<std::string>(value);
+}
 
 }  // namespace
 
@@ -49,7 +51,8 @@ TEST_CASE("each code has its status") {
 
 TEST_CASE("every status that is answered has a type of its own") {
   std::set<std::string> types;
-  const std::vector<int> statuses{400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 507};
+  const std::vector<int> statuses{400, 401, 403, 404, 405, 408, 409, 413, 414,
+                                  415, 417, 422, 429, 431, 500, 501, 503, 507};
   for (const auto status : statuses) types.insert(text(boost::json::parse(problem(status, "", "").body).at("type")));
   CHECK(types.size() == statuses.size());
   CHECK_FALSE(types.contains("urn:driftd:problem:other"));

@@ -28,17 +28,17 @@ TEST_CASE("a target is taken apart and decoded") {
 }
 
 TEST_CASE("a target that could be read in two ways is refused") {
-  const auto target = GENERATE(as<std::string>{}, "", "*", "a", "?a", "/%", "/%4", "/%4g", "/%00", "/%0a", "/%7F", "/%ff", "/%c0%af", "/a%2Fb",
-                               "/a%2fb", "/../a", "/a/..", "/%2e%2E/a", "/./a", "/a#b", "/?a=%zz", "/?a=1&a=1", "/?a=1&%61=2", "/?a=%00",
-                               "http://here", "ftp://here/a");
+  const auto target = GENERATE(as<std::string>{}, "", "*", "a", "?a", "/%", "/%4", "/%4g", "/%00", "/%0a", "/%7F",
+                               "/%ff", "/%c0%af", "/a%2Fb", "/a%2fb", "/../a", "/a/..", "/%2e%2E/a", "/./a", "/a#b",
+                               "/?a=%zz", "/?a=1&a=1", "/?a=1&%61=2", "/?a=%00", "http://here", "ftp://here/a");
   CAPTURE(target);
   CHECK_THROWS_AS(parse_target(target), Error);
 }
 
 TEST_CASE("UTF-8 is what RFC 3629 says it is") {
   CHECK(is_utf8("a\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"));
-  const auto bad = GENERATE(as<std::string>{}, "\x80", "\xC1\xBF", "\xC2", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE1\x80", "\xF0\x8F\xBF\xBF",
-                            "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC2\xC2\x80");
+  const auto bad = GENERATE(as<std::string>{}, "\x80", "\xC1\xBF", "\xC2", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE1\x80",
+                            "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC2\xC2\x80");
   CHECK_FALSE(is_utf8(bad));
   CHECK(is_utf8(clean_utf8(bad, 100)));
 }
@@ -66,7 +66,8 @@ TEST_CASE("request ids are ULIDs that sort by time and do not repeat") {
 TEST_CASE("a client's request id is taken only when it is sound") {
   CHECK(is_request_id("a"));
   CHECK(is_request_id(std::string(128, 'Z')));
-  const auto bad = GENERATE(as<std::string>{}, "", std::string(129, 'a'), "a b", "a\"", "a/b", "\xC3\xA9", std::string(1, '\0'));
+  const auto bad =
+      GENERATE(as<std::string>{}, "", std::string(129, 'a'), "a b", "a\"", "a/b", "\xC3\xA9", std::string(1, '\0'));
   CHECK_FALSE(is_request_id(bad));
 }
 
@@ -101,7 +102,11 @@ class CapturedLog {
 TEST_CASE("a log line is one JSON object whatever it is given") {
   CapturedLog captured;
   log(LogLevel::error, "a\nb\"\xFF" + std::string(1000, 'x'),
-      {{"text", std::string(300, 'y')}, {"count", std::int64_t{-3}}, {"ratio", 0.5}, {"nothing", std::nan("")}, {"yes", true}});
+      {{"text", std::string(300, 'y')},
+       {"count", std::int64_t{-3}},
+       {"ratio", 0.5},
+       {"nothing", std::nan("")},
+       {"yes", true}});
   REQUIRE(captured.lines.size() == 1);
   CHECK(captured.lines[0].find('\n') == std::string::npos);
   const auto line = boost::json::parse(captured.lines[0]);
