@@ -1,0 +1,257 @@
+#include "api/app.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/json.hpp>
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "api/http_server.hpp"
+#include "api/log.hpp"
+#include "api/messages.hpp"
+#include "api/routes.hpp"
+#include "api/scoring_service.hpp"
+#include "api/time.hpp"
+#include "api/version.hpp"
+#include "api/web_page.hpp"
+#include "api/web_page.hpp"
+#include "api/webhook_sender.hpp"
+#include "core/error.hpp"
+
+namespace driftd::api {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+// Runs an io_context on a thread of its own. Declared after everything that the context's work touches, so that it ends first.
+class IoThread {
+ public:
+  explicit IoThread(asio::io_context& io) : io_{io}, guard_{asio::make_work_guard(io)}, thread_{[&io] { io.run(); }} {}
+  ~IoThread() { io_.stop(); }
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
+
+ private:
+  asio::io_context& io_;
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  std::jthread thread_;
+};
+
+HttpOptions http_options(const ListenConfig& listen, const HttpConfig& http) {
+  HttpOptions options;
+  options.address = listen.address;
+  options.port = listen.port;
+  options.max_connections = http.max_connections;
+  options.request_timeout = milliseconds{http.request_timeout_ms};
+  return options;
+}
+
+LogLevel log_level_of(std::string_view name) {
+  return name == "debug" ? LogLevel::debug : name == "warn" ? LogLevel::warn : name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+embed::EmbedderOptions embedder_options(const ModelConfig& model) {
+  using Format = embed::EmbedderOptions::Format;
+  const auto format = model.format == "torchscript" ? Format::torchscript : model.format == "aotinductor" ? Format::aotinductor : Format::any;
+  return {format, model.threads};
+}
+
+drift::MonitorOptions monitor_options(const Config& config) {
+  drift::MonitorOptions options;
+  options.window = config.streams.window;
+  options.max_streams = config.streams.max_streams;
+  options.rule.threshold = config.alerts.threshold;
+  options.rule.resolve_below = config.alerts.resolve_below;
+  options.rule.min_size = config.alerts.min_images;
+  options.rule.for_images = config.alerts.for_images;
+  options.rule.resolve_after = config.alerts.resolve_after;
+  return options;
+}
+
+ScoringService::Options scoring_options(const Config& config) {
+  return {.score = {drift::rule_of(config.scoring.rule), config.scoring.k, config.scoring.alpha},
+          .max_image_bytes = config.http.max_image_bytes,
+          .max_pending = config.model.max_queue,
+          .workers = std::max(2U, std::thread::hardware_concurrency())};
+}
+
+// Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
+std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
+  const bool blend = drift::rule_of(scoring.rule) == drift::Rule::blend;
+  const auto& sorted = blend ? calibration.blend : calibration.knn[scoring.k - 1];
+  std::vector<double> borders;
+  for (const double q : {0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.999}) {
+    const auto at = static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1));
+    if (borders.empty() || sorted[at] > borders.back()) borders.push_back(sorted[at]);
+  }
+  return borders;
+}
+
+ScoringService::References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics) {
+  ScoringService::References references;
+  for (const auto& [name, directory] : config.references) {
+    auto reference = load_reference(directory, bundle);
+    if (reference->manifest().name != name) {
+      throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference->manifest().name + "\", not \"" + name + "\""};
+    }
+    // Fails now, not at the first image, when the reference is too small for the configured alpha.
+    (void)drift::threshold(config.scoring.alpha, reference->calibration, drift::rule_of(config.scoring.rule), config.scoring.k);
+    metrics.add_reference(name, reference->items.size(), score_buckets(reference->calibration, config.scoring));
+    references[name] = std::move(reference);
+  }
+  return references;
+}
+
+// Everything that remembers: the monitor, its store, and the notices that its transitions cause.
+class Memory {
+ public:
+  Memory(const Config& config, asio::io_context& background, Metrics& metrics)
+      : metrics_{metrics},
+        webhooks_{config.webhooks.size()},
+        store_{prepared(config.data_directory) / "driftd.db"},
+        sender_{background, config.webhooks, store_, metrics},
+        monitor_{monitor_options(config), [this](const drift::Event& event) { remember(event.alert); }},
+        tick_{background},
+        interval_{config.streams.save_interval_ms} {
+    monitor_.restore(store_.load());
+    sender_.start();
+    schedule();
+  }
+
+  [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
+  [[nodiscard]] drift::Store& store() { return store_; }
+
+  void save() {
+    const auto state = monitor_.snapshot();
+    std::uint64_t images = 0;
+    for (const auto& stream : state.streams) images += stream.window.total;
+    if (images == saved_images_) return;
+    store_.save_streams(state.streams);
+    saved_images_ = images;
+  }
+
+ private:
+  static std::filesystem::path prepared(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error) throw Error{Errc::invalid_argument, "configuration: data_directory " + directory.string() + " cannot be made: " + error.message()};
+    return directory;
+  }
+
+  void remember(const drift::Alert& alert) {
+    const auto state = std::string{drift::name_of(alert.state)};
+    const auto payload = boost::json::serialize(boost::json::object{{"version", 1}, {"event", "alert." + state}, {"alert", to_json(alert)}});
+    std::vector<drift::Notice> notices;
+    for (std::size_t target = 0; target < webhooks_; ++target) notices.push_back({target, payload});
+    try {
+      store_.save_alert(alert, notices, now_ms());
+    } catch (const Error& error) {
+      if (error.code() != Errc::overloaded && error.code() != Errc::too_large) throw;
+      log(LogLevel::error, "the alert is kept, but its webhooks are not sent", {{"alert", alert.id}, {"reason", error.what()}});
+      store_.save_alert(alert);
+    }
+    log(LogLevel::warn, "alert " + state, {{"alert", alert.id}, {"stream", alert.stream}, {"ood_rate", alert.rate}});
+    sender_.kick();
+  }
+
+  void refresh_gauges() {
+    for (const auto& stream : monitor_.streams()) {
+      metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
+      metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
+    }
+  }
+
+  void schedule() {
+    tick_.expires_after(interval_);
+    tick_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      try {
+        refresh_gauges();
+        save();
+      } catch (const std::exception& failure) {
+        log(LogLevel::error, "the windows could not be saved; they will be tried again", {{"reason", failure.what()}});
+      }
+      schedule();
+    });
+  }
+
+  // Constant after construction
+  Metrics& metrics_;
+  const std::size_t webhooks_;
+
+  // Thread-safe by themselves
+  drift::Store store_;
+  WebhookSender sender_;
+  drift::Monitor monitor_;
+
+  // Confined to the background thread, and to serve() after that thread has ended
+  asio::steady_timer tick_;
+  const milliseconds interval_;
+  std::uint64_t saved_images_ = 0;
+};
+
+}  // namespace
+
+int serve(const Config& config, std::ostream& out) {
+  check_config(config);
+  set_log_level(log_level_of(config.log_level));
+  Readiness not_ready_because{"loading the model"};
+  Metrics metrics{kVersion};
+
+  // Health first: a supervisor must see a slow start as "not ready", not as dead.
+  asio::io_context admin_io{1};
+  Router admin_routes;
+  add_admin_routes(admin_routes, not_ready_because, metrics);
+  HttpServer admin{admin_io, http_options(config.admin, config.http), admin_routes};
+  const IoThread admin_thread{admin_io};
+
+  const auto bundle = embed::read_bundle(model_directory(config.model.directory, config.references.at("default")));
+  metrics.set_model(bundle.id());
+  auto embedder = embed::load_embedder(bundle, embedder_options(config.model));
+  not_ready_because.with([](auto& reason) { reason = "loading the references"; });
+  auto references = load_references(config, bundle, metrics);
+
+  asio::io_context background_io{1};
+  Memory memory{config, background_io, metrics};
+  std::optional<IoThread> background_thread{std::in_place, background_io};
+
+  asio::io_context io{1};
+  ScoringService scoring{bundle, std::move(embedder), std::move(references), memory.monitor(), metrics, scoring_options(config)};
+  Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
+  add_public_routes(routes, scoring, memory.monitor(), memory.store(), config.http.max_image_bytes);
+  add_web_routes(routes);
+  add_web_routes(routes);
+  HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};
+
+  asio::signal_set signals{io, SIGTERM, SIGINT};
+  signals.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    log(LogLevel::info, "stopping: no new connections, requests in flight are finished");
+    not_ready_because.with([](auto& reason) { reason = "stopping"; });
+    server.stop(milliseconds{config.http.shutdown_grace_ms}, [&io] { io.stop(); });
+    signals.async_wait([](const boost::system::error_code& again, int) {
+      if (!again) ::_exit(1);  // a second signal means now
+    });
+  });
+
+  not_ready_because.with([](auto& reason) { reason.clear(); });
+  const auto url = [](const ListenConfig& listen, std::uint16_t port) { return "http://" + listen.address + ":" + std::to_string(port); };
+  out << "driftd " << kVersion << " ready on " << url(config.http, server.port()) << " (admin " << url(config.admin, admin.port()) << ")" << std::endl;
+  io.run();
+
+  background_thread.reset();
+  memory.save();
+  return 0;
+}
+
+}  // namespace driftd::api

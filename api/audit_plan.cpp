@@ -1,0 +1,174 @@
+#include "api/audit_plan.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <span>
+#include <utility>
+
+#include "api/bulk_embed.hpp"
+#include "api/utf8.hpp"
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "index/manifest.hpp"
+
+namespace driftd::api {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr std::uint64_t kMaxShards = 100'000;
+
+json::array to_json(const drift::Quantiles& q) { return {q.min, q.q05, q.q25, q.median, q.q75, q.q95, q.max}; }
+
+// A field of an object that a driftd wrote; anything else in its place is damage.
+template <class T>
+T field(const json::object& object, std::string_view key, const std::string& what) {
+  if (const auto* value = object.if_contains(key)) {
+    if (const auto result = json::try_value_to<T>(*value)) return *result;
+  }
+  throw Error{Errc::corrupt, what + " lacks a sound \"" + std::string{key} + "\"; run the audit again into a fresh directory"};
+}
+
+drift::Quantiles quantiles(const json::object& object, std::string_view key, const std::string& what) {
+  const auto q = field<std::vector<double>>(object, key, what);
+  if (q.size() != 7) throw Error{Errc::corrupt, what + ": \"" + std::string{key} + "\" is not seven numbers"};
+  return {q[0], q[1], q[2], q[3], q[4], q[5], q[6]};
+}
+
+ReferenceSummary parse_reference(const json::object& object, const std::string& what) {
+  ReferenceSummary r;
+  r.id = field<std::string>(object, "id", what);
+  r.sha256 = field<std::string>(object, "sha256", what);
+  r.model = field<std::string>(object, "model", what);
+  r.items = field<std::uint64_t>(object, "items", what);
+  r.score = quantiles(object, "score", what);
+  r.distance = quantiles(object, "distance", what);
+  r.score_threshold = field<double>(object, "score_threshold", what);
+  r.distance_threshold = field<double>(object, "distance_threshold", what);
+  r.histogram_low = field<double>(object, "histogram_low", what);
+  r.histogram_high = field<double>(object, "histogram_high", what);
+  r.histogram = field<std::vector<std::uint64_t>>(object, "histogram", what);
+  if (r.histogram.size() != kScoreBins || !(r.histogram_high > r.histogram_low)) {
+    throw Error{Errc::corrupt, what + ": the reference's histogram is damaged"};
+  }
+  return r;
+}
+
+json::object to_json(const ReferenceSummary& r) {
+  return {{"id", r.id},
+          {"sha256", r.sha256},
+          {"model", r.model},
+          {"items", r.items},
+          {"score", to_json(r.score)},
+          {"distance", to_json(r.distance)},
+          {"score_threshold", r.score_threshold},
+          {"distance_threshold", r.distance_threshold},
+          {"histogram_low", r.histogram_low},
+          {"histogram_high", r.histogram_high},
+          {"histogram", json::value_from(r.histogram)}};
+}
+
+}  // namespace
+
+ReferenceSummary summarise(const Reference& reference, const fs::path& directory, const std::string& model, const ScoreOptions& options) {
+  const auto& calibration = reference.calibration;
+  const auto& distances = calibration.knn.at(options.k - 1);
+  const auto& scores = options.rule == drift::Rule::blend ? calibration.blend : distances;
+  ReferenceSummary summary;
+  summary.id = reference.manifest().id();
+  summary.sha256 = sha256_file(directory / "SHA256SUMS");
+  summary.model = model;
+  summary.items = reference.items.size();
+  summary.score = drift::quantiles_of(scores);
+  summary.distance = drift::quantiles_of(distances);
+  summary.score_threshold = drift::threshold(options.alpha, calibration, options.rule, options.k);
+  summary.distance_threshold = drift::threshold(options.alpha, calibration, drift::Rule::knn, options.k);
+  // Room for strange images as wide as the reference's own range on either side of the limit, at least.
+  summary.histogram_low = summary.score.min;
+  const double room = std::max(summary.score_threshold - summary.score.min, 1e-6);
+  summary.histogram_high = std::max(summary.score.max, summary.score_threshold + room);
+  summary.histogram = drift::histogram_of(scores, summary.histogram_low, summary.histogram_high, kScoreBins);
+  return summary;
+}
+
+SourceSummary summarise(const std::vector<ImageSource>& sources, const std::string& where) {
+  std::string all;
+  for (const auto& source : sources) {
+    all += source.uri;
+    all += '\0';
+    all += source.label;
+    all += '\0';
+  }
+  SourceSummary summary;
+  if (where != "-") {
+    const auto path = fs::absolute(where).lexically_normal();
+    summary.root = clean_utf8((fs::is_directory(path) ? path : path.parent_path()).string(), 4096);
+  }
+  summary.images = sources.size();
+  summary.sha256 = sha256(std::as_bytes(std::span{all.data(), all.size()}));
+  return summary;
+}
+
+json::object to_json(const AuditPlan& plan) {
+  return {{"format", kAuditFormat},
+          {"rule", plan.rule},
+          {"k", plan.k},
+          {"alpha", plan.alpha},
+          {"reference", to_json(plan.reference)},
+          {"source", {{"root", plan.source.root}, {"images", plan.source.images}, {"sha256", plan.source.sha256}}},
+          {"shard", plan.shard},
+          {"shards", plan.shards},
+          {"started", plan.started}};
+}
+
+AuditPlan parse_plan(std::string_view text, const std::string& what) {
+  boost::system::error_code error;
+  const auto value = json::parse(text, error);
+  if (error || !value.is_object()) throw Error{Errc::corrupt, what + " is not a JSON object; run the audit again into a fresh directory"};
+  const auto& object = value.as_object();
+  const auto format = field<std::int64_t>(object, "format", what);
+  if (format != kAuditFormat) {
+    throw Error{Errc::invalid_argument, what + " has format " + std::to_string(format) + ", this driftd reads format " +
+                                            std::to_string(kAuditFormat) + ": use the driftd that wrote it"};
+  }
+  AuditPlan plan;
+  plan.rule = drift::name_of(drift::rule_of(field<std::string>(object, "rule", what)));
+  plan.k = field<std::size_t>(object, "k", what);
+  plan.alpha = field<double>(object, "alpha", what);
+  plan.reference = parse_reference(field<json::object>(object, "reference", what), what);
+  const auto source = field<json::object>(object, "source", what);
+  plan.source = {field<std::string>(source, "root", what), field<std::uint64_t>(source, "images", what),
+                 field<std::string>(source, "sha256", what)};
+  plan.shard = field<std::uint64_t>(object, "shard", what);
+  plan.shards = field<std::uint64_t>(object, "shards", what);
+  plan.started = field<std::string>(object, "started", what);
+  if (plan.shard < 1 || plan.shard > plan.shards || plan.shards > kMaxShards || plan.k < 1 || plan.k > drift::kNeighbours) {
+    throw Error{Errc::corrupt, what + " has a shard or a k out of range"};
+  }
+  return plan;
+}
+
+std::string difference(const AuditPlan& a, const AuditPlan& b) {
+  const auto differ = [](const std::string& name, const std::string& x, const std::string& y) {
+    return x == y ? "" : "have another " + name + ": " + x + " and " + y;
+  };
+  const auto number = [](double x) { return json::serialize(json::value{x}); };
+  for (auto text : {differ("model", a.reference.model, b.reference.model),
+                    differ("reference", a.reference.id + " " + a.reference.sha256, b.reference.id + " " + b.reference.sha256),
+                    differ("rule", a.rule, b.rule), differ("k", std::to_string(a.k), std::to_string(b.k)),
+                    differ("alpha", number(a.alpha), number(b.alpha)),
+                    differ("number of images", std::to_string(a.source.images), std::to_string(b.source.images)),
+                    differ("list of images", a.source.sha256, b.source.sha256)}) {
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+ShardRange shard_range(const AuditPlan& plan) {
+  const auto blocks = (plan.source.images + kEmbedChunk - 1) / kEmbedChunk;
+  const auto border = [&](std::uint64_t shard) { return std::min(blocks * shard / plan.shards * kEmbedChunk, plan.source.images); };
+  return {border(plan.shard - 1), border(plan.shard)};
+}
+
+}  // namespace driftd::api

@@ -1,0 +1,123 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "api/bulk_embed.hpp"
+#include "api/commands/command.hpp"
+#include "api/csv.hpp"
+#include "api/image_source.hpp"
+#include "api/progress.hpp"
+#include "api/reference.hpp"
+#include "api/time.hpp"
+#include "core/error.hpp"
+
+namespace driftd::api {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BuildOptions {
+  std::string model;
+  std::string images;
+  std::string out;
+  std::string name = "default";
+  std::int64_t version = 1;
+  bool quiet = false;
+};
+
+// Images that did not become items, as skipped.csv and, the first ones, for the person at the terminal.
+class Skipped {
+ public:
+  void add(const Embedded& image) {
+    csv_ += csv_row({image.source->uri, image.reason});
+    if (++count_ <= kShown) std::cerr << "skipped " << image.source->uri << ": " << image.reason << '\n';
+    if (count_ == kShown + 1) std::cerr << "more are skipped; all are listed in skipped.csv\n";
+  }
+  [[nodiscard]] std::size_t count() const { return count_; }
+  [[nodiscard]] std::vector<std::uint8_t> csv() const { return {csv_.begin(), csv_.end()}; }
+
+ private:
+  static constexpr std::size_t kShown = 10;
+  std::size_t count_ = 0;
+  std::string csv_ = csv_row({"path", "reason"});
+};
+
+int build(const BuildOptions& options) {
+  if (fs::exists(options.out)) throw Error{Errc::conflict, options.out + " exists already; choose another --out, or remove it"};
+  const auto bundle = embed::read_bundle(options.model);
+  const auto sources = list_images(options.images);
+  const auto embedder = embed::load_embedder(bundle);
+
+  index::Collection items{bundle.dimension};
+  Skipped skipped;
+  {
+    Progress progress{"embedding", sources.size(), options.quiet};
+    std::size_t done = 0;
+    embed_all(sources, bundle, *embedder, [&](Embedded&& image) {
+      progress.update(++done);
+      if (image.vector.empty()) return skipped.add(image);
+      const auto id = std::to_string(items.size());
+      items.add({{id, image.source->label, image.source->uri}}, {1, bundle.dimension, image.vector.data()});
+    });
+  }
+  const auto calibration = [&] {
+    Progress progress{"calibrating", items.size(), options.quiet};
+    return calibrate(items, bundle.pools.size(), [&](std::size_t done) { progress.update(done); });
+  }();
+
+  const auto encoded = drift::encode(calibration);
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());
+  items.write(options.out,
+              {.name = options.name, .version = options.version, .created = rfc3339(now_ms()), .model_name = bundle.name, .model_hash = bundle.hash,
+               .model_directory = fs::absolute(options.model).lexically_normal().string(), .skipped = skipped.count()},
+              {{kCalibrationFile, {bytes, bytes + encoded.size()}}, {"skipped.csv", skipped.csv()}});
+  std::cout << "reference " << options.name << "@" << options.version << ": " << items.size() << " images x " << bundle.dimension << ", "
+            << skipped.count() << " skipped, " << calibration.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
+  return 0;
+}
+
+int info(const std::string& directory) {
+  const auto m = index::read_manifest(directory);
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator{directory}) bytes += entry.file_size();
+  std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " (" << m.skipped << " files skipped)"
+            << "\nindex      " << m.kind << ", " << m.dimension << " values per vector, L2\nmodel      " << m.model_name << "@sha256:" << m.model_hash
+            << "\n           built from " << m.model_directory << "\nsize       " << bytes / 1024 << " KiB on disk\n";
+  return 0;
+}
+
+int verify(const std::string& directory) {
+  const auto faults = index::verify(directory);
+  for (const auto& fault : faults) std::cout << directory << ": " << fault << '\n';
+  if (!faults.empty()) return 3;
+  (void)index::Collection::open(directory);  // sound bytes that do not fit together are damage too
+  std::cout << directory << ": every file matches its checksum\n";
+  return 0;
+}
+
+}  // namespace
+
+void add_index_command(CLI::App& app, Chosen& chosen) {
+  auto* group = app.add_subcommand("index", "Build and look after references")->require_subcommand(1);
+
+  auto options = std::make_shared<BuildOptions>();
+  auto* build_command = group->add_subcommand("build", "Embed a folder of training images into a calibrated reference");
+  build_command->add_option("--model", options->model, "Bundle made by `driftd model export`")->required();
+  build_command->add_option("--images", options->images, "Folder (root/label/image or flat), list of paths, or - for a list on standard input")->required();
+  build_command->add_option("--out", options->out, "Directory to create")->required();
+  build_command->add_option("--name", options->name, "The reference's name")->capture_default_str();
+  build_command->add_option("--ref-version", options->version, "Its version: default@1, default@2 ...")->capture_default_str()->check(CLI::PositiveNumber);
+  build_command->add_flag("--quiet", options->quiet, "No progress");
+  build_command->callback([options, &chosen] { chosen = [options] { return build(*options); }; });
+
+  auto directory = std::make_shared<std::string>();
+  auto* info_command = group->add_subcommand("info", "Say what a reference holds");
+  auto* verify_command = group->add_subcommand("verify", "Compare every byte with its checksum; exit 3 on a difference");
+  for (auto* command : {info_command, verify_command}) command->add_option("reference", *directory, "Directory of the reference")->required();
+  info_command->callback([directory, &chosen] { chosen = [directory] { return info(*directory); }; });
+  verify_command->callback([directory, &chosen] { chosen = [directory] { return verify(*directory); }; });
+}
+
+}  // namespace driftd::api

@@ -1,0 +1,256 @@
+#include "api/config.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+#include <boost/mp11.hpp>
+#include <cctype>
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+
+#include "core/error.hpp"
+#include "core/file.hpp"
+
+namespace driftd::api {
+
+// What the file may hold. The names are the JSON keys.
+BOOST_DESCRIBE_STRUCT(ListenConfig, (), (address, port))
+BOOST_DESCRIBE_STRUCT(HttpConfig, (ListenConfig), (max_image_bytes, max_connections, request_timeout_ms, shutdown_grace_ms, insecure))
+BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
+BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
+BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, alpha))
+BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
+BOOST_DESCRIBE_STRUCT(AlertConfig, (), (threshold, min_images, for_images, resolve_below, resolve_after))
+BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (url, timeout_ms, max_attempts))
+BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, scoring, streams, alerts, webhooks, data_directory, log_level))
+
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+using boost::describe::describe_members;
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+  throw Error{Errc::invalid_argument, "configuration: " + (path.empty() ? "the file" : "\"" + path + "\"") + " " + why};
+}
+
+template <class T>
+using Members = describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>;
+
+template <class T>
+concept Described = boost::describe::has_describe_members<T>::value;
+
+std::string join(const std::string& path, std::string_view key) {
+  return path.empty() ? std::string{key} : path + "." + std::string{key};
+}
+
+// --- JSON to struct -----------------------------------------------------------------------------------------------------------------
+
+void read(const json::value& in, std::string& out, const std::string& path) {
+  if (!in.is_string()) refuse(path, "must be a text");
+  out = json::value_to<std::string>(in);
+}
+
+void read(const json::value& in, bool& out, const std::string& path) {
+  if (!in.is_bool()) refuse(path, "must be true or false");
+  out = in.as_bool();
+}
+
+void read(const json::value& in, double& out, const std::string& path) {
+  boost::system::error_code error;
+  out = in.to_number<double>(error);
+  if (error || !(out > -1e300 && out < 1e300)) refuse(path, "must be a number");
+}
+
+template <std::integral T>
+void read(const json::value& in, T& out, const std::string& path) {
+  boost::system::error_code error;
+  out = in.to_number<T>(error);
+  if (error) refuse(path, "must be a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " + std::to_string(std::numeric_limits<T>::max()));
+}
+
+template <Described T>
+void read(const json::value& in, T& out, const std::string& path);
+
+template <class T>
+void read(const json::value& in, std::vector<T>& out, const std::string& path) {
+  if (!in.is_array()) refuse(path, "must be a list");
+  out.clear();
+  for (const auto& element : in.as_array()) {
+    const auto name = path + "[" + std::to_string(out.size()) + "]";
+    read(element, out.emplace_back(), name);
+  }
+}
+
+void read(const json::value& in, std::map<std::string, std::string>& out, const std::string& path) {
+  if (!in.is_object()) refuse(path, "must be an object of texts");
+  for (const auto& [key, value] : in.as_object()) read(value, out[std::string{key}], join(path, key));
+}
+
+template <Described T>
+void read(const json::value& in, T& out, const std::string& path) {
+  if (!in.is_object()) refuse(path, "must be an object");
+  for (const auto& [key, value] : in.as_object()) {
+    bool known = false;
+    boost::mp11::mp_for_each<Members<T>>([&](auto member) {
+      if (key != member.name) return;
+      known = true;
+      read(value, out.*member.pointer, join(path, key));
+    });
+    if (!known) refuse(join(path, key), "is no setting of driftd; `driftd config print` lists them all");
+  }
+}
+
+// --- struct to JSON -----------------------------------------------------------------------------------------------------------------
+
+template <class T>
+json::value write(const T& in) {
+  if constexpr (Described<T>) {
+    json::object object;
+    boost::mp11::mp_for_each<Members<T>>([&](auto member) { object[member.name] = write(in.*member.pointer); });
+    return object;
+  } else if constexpr (requires { typename T::mapped_type; }) {
+    json::object object;
+    for (const auto& [key, value] : in) object[key] = value;
+    return object;
+  } else if constexpr (std::is_same_v<T, std::vector<WebhookConfig>>) {
+    json::array array;
+    for (const auto& element : in) array.push_back(write(element));
+    return array;
+  } else {
+    return json::value_from(in);
+  }
+}
+
+void print(const json::value& value, std::string& out, int depth) {
+  const std::string indent(static_cast<std::size_t>(2 * depth + 2), ' ');
+  const auto list = [&](char open, char close, const auto& elements, auto&& one) {
+    out += open;
+    bool first = true;
+    for (const auto& element : elements) {
+      out += first ? "\n" + indent : ",\n" + indent;
+      first = false;
+      one(element);
+    }
+    if (!first) out += "\n" + indent.substr(2);
+    out += close;
+  };
+  if (value.is_object()) {
+    list('{', '}', value.as_object(), [&](const auto& pair) {
+      out += json::serialize(json::string{pair.key()}) + ": ";
+      print(pair.value(), out, depth + 1);
+    });
+  } else if (value.is_array()) {
+    list('[', ']', value.as_array(), [&](const auto& element) { print(element, out, depth + 1); });
+  } else if (value.is_double()) {
+    std::ostringstream text;  // 0.05, not 5E-2
+    text << value.as_double();
+    out += text.str();
+  } else {
+    out += json::serialize(value);
+  }
+}
+
+// --- layers ---------------------------------------------------------------------------------------------------------------------------
+
+json::value parse_file(const fs::path& file) {
+  boost::system::error_code error;
+  auto value = json::parse(read_text(file, 1 << 20), error);
+  if (error) throw Error{Errc::invalid_argument, "configuration: " + file.string() + " is not JSON: " + error.message()};
+  return value;
+}
+
+// {"a": {"b": value}} for "a.b": a setting becomes a small file of its own, so that one reader serves all layers.
+json::value nested(std::string_view path, const std::string& text) {
+  boost::system::error_code error;
+  json::value value = json::parse(text, error);
+  if (error) value = text;
+  while (!path.empty()) {
+    const auto dot = path.rfind('.');
+    const auto key = dot == std::string_view::npos ? path : path.substr(dot + 1);
+    value = json::object{{key, value}};
+    path = dot == std::string_view::npos ? std::string_view{} : path.substr(0, dot);
+  }
+  return value;
+}
+
+void apply(Config& config, std::string_view path, const std::string& text) {
+  try {
+    read(nested(path, text), config, "");
+  } catch (const Error&) {  // "--set data_directory=123" means the text
+    read(nested(path, json::serialize(json::string{text})), config, "");
+  }
+}
+
+void require(bool holds, const std::string& path, const std::string& why) {
+  if (!holds) refuse(path, why);
+}
+
+bool one_of(std::string_view value, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), value) != names.end();
+}
+
+}  // namespace
+
+Config load_config(const fs::path& file, const std::vector<std::string>& sets, const std::map<std::string, std::string>& environment) {
+  Config config;
+  if (!file.empty()) read(parse_file(file), config, "");
+  for (const auto& [path, text] : environment) apply(config, path, text);
+  for (const auto& set : sets) {
+    const auto equals = set.find('=');
+    if (equals == std::string::npos || equals == 0) throw Error{Errc::invalid_argument, "--set needs key=value, not \"" + set + "\""};
+    apply(config, std::string_view{set}.substr(0, equals), set.substr(equals + 1));
+  }
+  return config;
+}
+
+void check_config(const Config& c) {
+  const auto loopback = [](const std::string& address) { return address.starts_with("127.") || address == "::1"; };
+  require(loopback(c.http.address) || c.http.insecure, "http.address",
+          "is reachable from outside, and this version has no keys and no TLS: put a proxy in front, or set http.insecure=true");
+  require(loopback(c.admin.address) || c.http.insecure, "admin.address", "is reachable from outside; set http.insecure=true if that is wanted");
+  require(one_of(c.model.format, {"any", "torchscript", "aotinductor"}), "model.format", "must be any, torchscript or aotinductor");
+  require(c.model.threads >= 0 && c.model.threads <= 256, "model.threads", "must be from 0 to 256");
+  require(c.model.max_queue >= 1 && c.model.max_queue <= 100'000, "model.max_queue", "must be from 1 to 100000");
+  require(c.references.contains("default"), "references", "must name a reference called \"default\"; make one with: driftd index build");
+  require(!c.data_directory.empty(), "data_directory", "must name a folder of driftd's own: windows, alerts and unsent webhooks live there");
+  require(one_of(c.scoring.rule, {"blend", "knn"}), "scoring.rule", "must be blend or knn");
+  require(c.scoring.k >= 1 && c.scoring.k <= 10, "scoring.k", "must be from 1 to 10");
+  require(c.scoring.alpha > 0 && c.scoring.alpha < 1, "scoring.alpha", "must lie between 0 and 1");
+  require(c.streams.window >= 10 && c.streams.window <= 1'000'000, "streams.window", "must be from 10 to 1000000 images");
+  require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
+  require(c.alerts.threshold > 0 && c.alerts.threshold < 1, "alerts.threshold", "must lie between 0 and 1");
+  require(c.alerts.resolve_below <= c.alerts.threshold, "alerts.resolve_below", "must not be above alerts.threshold");
+  require(c.alerts.min_images >= 1 && c.alerts.min_images <= c.streams.window, "alerts.min_images", "must be from 1 to streams.window");
+  require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
+  require(c.http.max_image_bytes >= 1024, "http.max_image_bytes", "must be at least 1024");
+  for (const auto& hook : c.webhooks) require(hook.url.starts_with("http://"), "webhooks.url", "must start with http://");
+}
+
+std::string to_json(const Config& config) {
+  std::string text;
+  print(write(config), text, 0);
+  return text + "\n";
+}
+
+std::map<std::string, std::string> driftd_environment() {
+  std::map<std::string, std::string> settings;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text{*entry};
+    const auto equals = text.find('=');
+    constexpr std::string_view kPrefix = "DRIFTD_";
+    if (!text.starts_with(kPrefix) || equals == std::string_view::npos) continue;
+    std::string key{text.substr(kPrefix.size(), equals - kPrefix.size())};
+    const bool is_setting = key.find("__") != std::string::npos || key == "DATA_DIRECTORY" || key == "LOG_LEVEL";
+    if (!is_setting) continue;  // DRIFTD_CACHE and the like belong to the scripts
+    std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (auto at = key.find("__"); at != std::string::npos; at = key.find("__", at)) key.replace(at, 2, ".");
+    settings[key] = text.substr(equals + 1);
+  }
+  return settings;
+}
+
+}  // namespace driftd::api

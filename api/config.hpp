@@ -1,0 +1,92 @@
+// The configuration of `driftd serve`: one struct per concern, each field with its default.
+//
+// Order of precedence: defaults < JSON file < environment (DRIFTD_HTTP__PORT=8081) < --set http.port=8081.
+// An unknown key is an error that names its path. Not reloadable: a change takes a restart.
+// Thread-safe: values and pure functions. All functions throw Error{invalid_argument}.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace driftd::api {
+
+struct ListenConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080;  // 0: the system picks one, printed at start
+};
+
+struct HttpConfig : ListenConfig {
+  std::size_t max_image_bytes = 16 << 20;
+  std::size_t max_connections = 2000;
+  std::uint32_t request_timeout_ms = 10'000;  // of one request, waiting included
+  std::uint32_t shutdown_grace_ms = 20'000;
+  bool insecure = false;  // allow an address that is not loopback, without keys and TLS
+};
+
+struct AdminConfig : ListenConfig {
+  AdminConfig() { port = 9090; }
+};
+
+struct ModelConfig {
+  std::string directory;  // a bundle; empty: the one that the default reference was built with
+  std::string format = "any";  // any | torchscript | aotinductor
+  int threads = 0;             // inside one batch; 0: all cores
+  std::size_t max_queue = 256;  // images waiting for the model; more are answered with 503
+};
+
+struct ScoringConfig {
+  std::string rule = "blend";  // blend | knn
+  std::size_t k = 3;           // neighbours listed, and the k of rule knn
+  double alpha = 0.05;         // p-value below which an image counts as out of distribution
+};
+
+struct StreamConfig {
+  std::size_t window = 500;       // images
+  std::size_t max_streams = 1000;
+  std::uint32_t save_interval_ms = 1000;  // the most of a window that a power cut can lose
+};
+
+struct AlertConfig {
+  double threshold = 0.10;         // fires when the lower 95% bound of the window's OOD rate is above this ...
+  std::size_t min_images = 100;    // ... with at least so many images in the window ...
+  std::size_t for_images = 20;     // ... for so many images in a row
+  double resolve_below = 0.08;     // resolves when the window's OOD rate is below this ...
+  std::size_t resolve_after = 50;  // ... for so many images in a row
+};
+
+struct WebhookConfig {
+  std::string url;            // http://host[:port]/path
+  std::uint32_t timeout_ms = 5000;
+  std::uint32_t max_attempts = 10;
+};
+
+struct Config {
+  HttpConfig http;
+  AdminConfig admin;
+  ModelConfig model;
+  std::map<std::string, std::string> references;  // name to directory; "default" must be among them
+  ScoringConfig scoring;
+  StreamConfig streams;
+  AlertConfig alerts;
+  std::vector<WebhookConfig> webhooks;
+  std::string data_directory;      // windows, alerts and unsent webhooks; one service at a time
+  std::string log_level = "info";  // debug | info | warn | error
+};
+
+// file may be empty: defaults only. sets are "a.b=value", value being JSON or, where that fails, a plain text.
+[[nodiscard]] Config load_config(const std::filesystem::path& file, const std::vector<std::string>& sets,
+                                 const std::map<std::string, std::string>& environment);
+
+// Ranges, known names, paths that exist, and the rule that a public address needs `http.insecure`.
+void check_config(const Config& config);
+
+// The effective configuration as an indented JSON file: what `driftd config print` shows.
+[[nodiscard]] std::string to_json(const Config& config);
+
+// The variables of this process whose names start with DRIFTD_ and hold "__" or name a top-level key.
+[[nodiscard]] std::map<std::string, std::string> driftd_environment();
+
+}  // namespace driftd::api

@@ -1,0 +1,111 @@
+#include "api/messages.hpp"
+
+#include <boost/json.hpp>
+#include <cmath>
+#include <string>
+
+#include "api/time.hpp"
+
+namespace driftd::api {
+namespace {
+
+namespace json = boost::json;
+
+json::value number(double value) { return std::isfinite(value) ? json::value(value) : json::value(nullptr); }
+
+json::value time_or_null(std::int64_t unix_ms) { return unix_ms > 0 ? json::value(rfc3339(unix_ms)) : json::value(nullptr); }
+
+json::value moment(const drift::Moment& m) {
+  if (m.image == 0) return nullptr;
+  return json::object{{"at", rfc3339(m.at_ms)}, {"image", m.image}};
+}
+
+template <class Near>
+json::array neighbours(const std::vector<Near>& list) {
+  json::array out;
+  for (const auto& n : list) {
+    out.push_back(json::object{{"id", n.id}, {"label", n.label}, {"distance", number(n.distance)}, {"uri", n.uri}});
+  }
+  return out;
+}
+
+json::object summary(const drift::AlertSummary& alert) {
+  return {{"id", alert.id}, {"state", drift::name_of(alert.state)}};
+}
+
+}  // namespace
+
+json::object to_json(const Score& s) {
+  return {{"score", number(s.score)},         {"p_value", number(s.p_value)},      {"ood", s.ood}, {"alpha", s.alpha},
+          {"distance", number(s.distance)},   {"threshold", number(s.threshold)},  {"k", s.k},
+          {"neighbours", neighbours(s.neighbours)}};
+}
+
+json::object to_json(const embed::Properties& p) {
+  return {{"brightness", number(p.brightness)}, {"contrast", number(p.contrast)}, {"sharpness", number(p.sharpness)},
+          {"saturation", number(p.saturation)}, {"width", p.width},               {"height", p.height}};
+}
+
+json::object to_json(const drift::WindowSummary& w) {
+  return {{"size", w.size}, {"capacity", w.capacity}, {"ood_rate", number(w.ood_rate)}, {"lower", number(w.lower)}, {"upper", number(w.upper)}};
+}
+
+json::object to_json(const drift::StreamSummary& s) {
+  return {{"stream", s.name},
+          {"reference", s.reference},
+          {"images", s.window.total},
+          {"ood_images", s.window.total_flagged},
+          {"first_seen", time_or_null(s.first_ms)},
+          {"last_seen", time_or_null(s.last_ms)},
+          {"window", to_json(s.window)},
+          {"pending", s.pending},
+          {"alert", s.alert ? json::value(summary(*s.alert)) : json::value(nullptr)}};
+}
+
+json::object to_json(const drift::Alert& a) {
+  json::array evidence;
+  for (const auto& e : a.evidence) {
+    evidence.push_back(json::object{{"request_id", e.request_id}, {"image", e.image}, {"score", number(e.score)}, {"p_value", number(e.p_value)},
+                                    {"distance", number(e.distance)}, {"neighbours", neighbours(e.neighbours)}});
+  }
+  return {{"id", a.id},
+          {"stream", a.stream},
+          {"reference", a.reference},
+          {"rule", a.rule},
+          {"state", drift::name_of(a.state)},
+          {"started", moment(a.started)},
+          {"fired", moment(a.fired)},
+          {"resolved", moment(a.resolved)},
+          {"ood_rate", number(a.rate)},
+          {"lower", number(a.lower)},
+          {"upper", number(a.upper)},
+          {"window", a.window},
+          {"threshold", number(a.threshold)},
+          {"false_alarms_per_image", number(a.false_alarm_per_image)},
+          {"acknowledged", time_or_null(a.acknowledged_ms)},
+          {"silenced_until", time_or_null(a.silenced_until_ms)},
+          {"evidence", std::move(evidence)}};
+}
+
+json::object to_json(const Reference& r) {
+  const auto& m = r.manifest();
+  return {{"reference", m.name},
+          {"version", m.version},
+          {"created", m.created},
+          {"kind", m.kind},
+          {"items", m.count},
+          {"dimension", m.dimension},
+          {"model", m.model_name + "@sha256:" + m.model_hash},
+          {"skipped", m.skipped},
+          {"calibration",
+           {{"ranked", r.calibration.ranked()}, {"duplicates", r.calibration.duplicates}, {"excluded", r.calibration.excluded}}}};
+}
+
+Response json_response(const json::object& object, int status) {
+  Response response;
+  response.status = status;
+  response.body = json::serialize(object);
+  return response;
+}
+
+}  // namespace driftd::api

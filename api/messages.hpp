@@ -1,0 +1,25 @@
+// driftd's types as the JSON of version 1 of the API. The one place where names of fields are written.
+//
+// Thread-safe: pure functions. A number that is not finite becomes null: JSON has no other word for it.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <string_view>
+
+#include "api/http.hpp"
+#include "api/reference.hpp"
+#include "drift/monitor.hpp"
+#include "embed/properties.hpp"
+
+namespace driftd::api {
+
+[[nodiscard]] boost::json::object to_json(const Score& score);
+[[nodiscard]] boost::json::object to_json(const embed::Properties& properties);
+[[nodiscard]] boost::json::object to_json(const drift::WindowSummary& window);
+[[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
+[[nodiscard]] boost::json::object to_json(const drift::Alert& alert);
+[[nodiscard]] boost::json::object to_json(const Reference& reference);
+
+[[nodiscard]] Response json_response(const boost::json::object& object, int status = 200);
+
+}  // namespace driftd::api

@@ -1,0 +1,105 @@
+#include "api/metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+
+#include "core/guarded.hpp"
+
+namespace driftd::api {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+using prometheus::BuildHistogram;
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+const Histogram::BucketBoundaries kSeconds{0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
+const Histogram::BucketBoundaries kPValues{0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9};
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+
+  Family<Counter>& images = BuildCounter().Name("driftd_images_scored_total").Help("Images scored, by decision.").Register(registry);
+  Family<Histogram>& scores = BuildHistogram().Name("driftd_drift_score").Help("Scores; buckets at quantiles of the calibration.").Register(registry);
+  Family<Histogram>& p_values = BuildHistogram().Name("driftd_drift_p_value").Help("Conformal p-values.").Register(registry);
+  Family<Gauge>& windows = BuildGauge().Name("driftd_stream_ood_ratio").Help("Out-of-distribution rate of a stream's window.").Register(registry);
+  Family<Gauge>& alerts = BuildGauge().Name("driftd_alert_state").Help("0 none, 1 pending, 2 firing.").Register(registry);
+  Family<Histogram>& stages = BuildHistogram().Name("driftd_stage_duration_seconds").Help("Time in a stage of a request.").Register(registry);
+  Family<Counter>& requests = BuildCounter().Name("driftd_http_requests_total").Help("HTTP requests answered.").Register(registry);
+  Family<Histogram>& durations = BuildHistogram().Name("driftd_http_request_duration_seconds").Help("Time from header to answer.").Register(registry);
+  Family<Counter>& rejections = BuildCounter().Name("driftd_rejected_total").Help("Requests refused before any work.").Register(registry);
+  Family<Gauge>& queues = BuildGauge().Name("driftd_queue_depth").Help("Images waiting for the model.").Register(registry);
+  Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
+  Family<Gauge>& items = BuildGauge().Name("driftd_reference_items").Help("Items of a reference.").Register(registry);
+  Family<Gauge>& builds = BuildGauge().Name("driftd_build_info").Help("Constant 1; the version is a label.").Register(registry);
+  Family<Gauge>& models = BuildGauge().Name("driftd_model_info").Help("Constant 1; the model is a label.").Register(registry);
+
+  Guarded<std::map<std::string, Histogram::BucketBoundaries>> score_buckets;  // by reference
+};
+
+Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
+  impl_->builds.Add({{"version", version}}).Set(1);
+  impl_->queues.Add({}).Set(0);
+  for (const auto* result : {"delivered", "failed", "dead"}) impl_->webhooks.Add({{"result", result}});
+  for (const auto* reason : {"connections", "framing", "header", "timeout", "queue_full"}) impl_->rejections.Add({{"reason", reason}});
+  for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stages.Add({{"stage", stage}}, kSeconds);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::set_model(const std::string& model) { impl_->models.Add({{"model", model}}).Set(1); }
+
+void Metrics::add_reference(const std::string& reference, std::size_t items, const std::vector<double>& score_buckets) {
+  impl_->items.Add({{"reference", reference}}).Set(static_cast<double>(items));
+  impl_->score_buckets.with([&](auto& buckets) { buckets[reference] = score_buckets; });
+  impl_->p_values.Add({{"reference", reference}}, kPValues);
+  impl_->scores.Add({{"reference", reference}}, score_buckets);
+}
+
+void Metrics::scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value) {
+  for (const bool decision : {false, true}) {  // both series exist from a stream's first image on
+    auto& counter = impl_->images.Add({{"reference", reference}, {"stream", stream}, {"decision", decision ? "ood" : "in"}});
+    if (decision == ood) counter.Increment();
+  }
+  impl_->p_values.Add({{"reference", reference}}, kPValues).Observe(p_value);
+  const auto buckets = impl_->score_buckets.with([&](auto& all) { return all[reference]; });
+  impl_->scores.Add({{"reference", reference}}, buckets).Observe(score);
+}
+
+void Metrics::stream_window(const std::string& stream, double rate, double lower, double upper) {
+  impl_->windows.Add({{"stream", stream}, {"bound", "rate"}}).Set(rate);
+  impl_->windows.Add({{"stream", stream}, {"bound", "lower"}}).Set(lower);
+  impl_->windows.Add({{"stream", stream}, {"bound", "upper"}}).Set(upper);
+}
+
+void Metrics::alert_state(const std::string& stream, const std::string& rule, int state) {
+  impl_->alerts.Add({{"stream", stream}, {"rule", rule}}).Set(state);
+}
+
+void Metrics::stage(std::string_view stage, double seconds) { impl_->stages.Add({{"stage", std::string{stage}}}, kSeconds).Observe(seconds); }
+
+void Metrics::http_request(std::string_view route, int status, double seconds) {
+  impl_->requests.Add({{"route", std::string{route}}, {"status", std::to_string(status)}}).Increment();
+  impl_->durations.Add({{"route", std::string{route}}}, kSeconds).Observe(seconds);
+}
+
+void Metrics::rejected(std::string_view reason) { impl_->rejections.Add({{"reason", std::string{reason}}}).Increment(); }
+
+void Metrics::queue_depth(std::size_t depth) { impl_->queues.Add({}).Set(static_cast<double>(depth)); }
+
+void Metrics::webhook_delivery(std::string_view result) { impl_->webhooks.Add({{"result", std::string{result}}}).Increment(); }
+
+std::string Metrics::expose() const { return prometheus::TextSerializer{}.Serialize(impl_->registry.Collect()); }
+
+}  // namespace driftd::api

@@ -1,0 +1,41 @@
+// The numbers of driftd for Prometheus, by prometheus-cpp. metrics.cpp is the only file that includes it.
+//
+// Thread-safe. Labels come from bounded sets only: references and streams are bounded by configuration, routes are patterns. Series
+// that exist from the start are created with value 0, so that rate() sees the first event.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace driftd::api {
+
+class Metrics {
+ public:
+  explicit Metrics(const std::string& version);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  void set_model(const std::string& model);
+  // score_buckets are the calibration's quantiles, so that Prometheus alone recomputes a rate over any replicas and period.
+  void add_reference(const std::string& reference, std::size_t items, const std::vector<double>& score_buckets);
+  void scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value);
+  void stream_window(const std::string& stream, double rate, double lower, double upper);
+  void alert_state(const std::string& stream, const std::string& rule, int state);  // 0 none, 1 pending, 2 firing
+  void stage(std::string_view stage, double seconds);
+  void http_request(std::string_view route, int status, double seconds);
+  void rejected(std::string_view reason);
+  void queue_depth(std::size_t depth);
+  void webhook_delivery(std::string_view result);  // delivered | failed | dead
+
+  [[nodiscard]] std::string expose() const;  // Prometheus text format 0.0.4
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace driftd::api

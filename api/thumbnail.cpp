@@ -1,0 +1,106 @@
+#include "api/thumbnail.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstdio>  // jpeglib.h needs FILE
+#include <cstdlib>
+
+#include <jpeglib.h>
+
+#include "core/error.hpp"
+#include "core/file.hpp"
+#include "embed/decode.hpp"
+#include "embed/resize.hpp"
+
+namespace driftd::api {
+namespace {
+
+constexpr int kSide = 112;
+constexpr int kQuality = 82;
+constexpr std::uintmax_t kMaxFileBytes = 64ULL << 20;
+
+struct Failure {
+  jpeg_error_mgr manager;  // first: libjpeg hands back a pointer to it
+  std::jmp_buf jump;
+};
+
+[[noreturn]] void jump_out(j_common_ptr info) { std::longjmp(reinterpret_cast<Failure*>(info->err)->jump, 1); }
+
+// libjpeg leaves by longjmp, which runs no destructor: nothing here has one.
+bool compress(const embed::Image& image, int quality, unsigned char** bytes, unsigned long* size) {
+  jpeg_compress_struct info{};
+  Failure failure{};
+  info.err = jpeg_std_error(&failure.manager);
+  failure.manager.error_exit = jump_out;
+  if (setjmp(failure.jump) != 0) {
+    jpeg_destroy_compress(&info);
+    return false;
+  }
+  jpeg_create_compress(&info);
+  jpeg_mem_dest(&info, bytes, size);
+  info.image_width = static_cast<JDIMENSION>(image.width);
+  info.image_height = static_cast<JDIMENSION>(image.height);
+  info.input_components = 3;
+  info.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&info);
+  jpeg_set_quality(&info, quality, TRUE);
+  info.optimize_coding = TRUE;
+  jpeg_start_compress(&info, TRUE);
+  const auto stride = 3 * static_cast<std::size_t>(image.width);
+  while (info.next_scanline < info.image_height) {
+    auto* row = const_cast<unsigned char*>(image.rgb.data() + info.next_scanline * stride);  // libjpeg only reads it
+    jpeg_write_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_compress(&info);
+  jpeg_destroy_compress(&info);
+  return true;
+}
+
+embed::Image shrink(embed::Image image) {
+  const int longer = std::max(image.width, image.height);
+  if (longer <= kSide) return image;
+  const auto side = [&](int length) { return std::max(1, length * kSide / longer); };
+  return embed::resize(image, side(image.width), side(image.height), embed::Filter::bilinear);
+}
+
+std::string base64(const std::vector<unsigned char>& bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock writes a closing zero
+  const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(length));
+  return text;
+}
+
+}  // namespace
+
+std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality) {
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  const bool done = compress(image, quality, &bytes, &size);
+  std::vector<unsigned char> result;
+  if (done) result.assign(bytes, bytes + size);
+  std::free(bytes);  // NOLINT(cppcoreguidelines-no-malloc): libjpeg's
+  if (!done) throw Error{Errc::internal, "libjpeg could not write a thumbnail"};
+  return result;
+}
+
+Thumbnail Thumbnails::of(const std::filesystem::path& path) {
+  std::error_code error;
+  if (left_ == 0 || !std::filesystem::is_regular_file(path, error)) return {};
+  try {
+    const auto image = shrink(embed::decode(read_file(path, kMaxFileBytes), {.min_side = 2 * kSide}).image);
+    Thumbnail thumbnail{"data:image/jpeg;base64," + base64(encode_jpeg(image, kQuality)), image.width, image.height};
+    if (thumbnail.data_uri.size() > left_) {
+      left_ = 0;
+      return {};
+    }
+    left_ -= thumbnail.data_uri.size();
+    return thumbnail;
+  } catch (const Error&) {
+    return {};  // a report without a picture is better than none
+  }
+}
+
+}  // namespace driftd::api

@@ -1,0 +1,36 @@
+// Small pictures to put into a page: image files as JPEG data URIs.
+//
+// Confined to one thread. Cost: decoding, about 1 ms for 640 x 480.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "embed/image.hpp"
+
+namespace driftd::api {
+
+struct Thumbnail {
+  std::string data_uri;  // "data:image/jpeg;base64,..."; empty: there is none
+  int width = 0;
+  int height = 0;
+};
+
+// Throws Error{internal} when libjpeg fails. quality: 1 to 100.
+[[nodiscard]] std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality);
+
+class Thumbnails {
+ public:
+  // budget: bytes of data URIs in all; what comes later has no picture.
+  explicit Thumbnails(std::size_t budget) : left_{budget} {}
+
+  // None for a file that is gone, is no picture, or is over 64 MiB, and when the budget is spent. Longer side at most 112 pixels.
+  [[nodiscard]] Thumbnail of(const std::filesystem::path& path);
+
+ private:
+  std::size_t left_;
+};
+
+}  // namespace driftd::api

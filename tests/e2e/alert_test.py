@@ -1,0 +1,121 @@
+"""Streams, alerts and webhooks of the running service, over restarts and crashes."""
+
+import http.server
+import json
+import queue
+import signal
+import threading
+
+import pytest
+
+from conftest import wait_until
+
+
+@pytest.fixture
+def receiver():
+    """A webhook receiver: .url, .status to answer with, .get(seconds) for the next body."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            if self.server.status == 200:
+                self.server.bodies.put(json.loads(body))
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.bodies, server.status = queue.Queue(), 200
+    server.url = f"http://127.0.0.1:{server.server_port}/hook"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def send(service, images, stream="camera"):
+    return [service.score(image, stream=stream) for image in images]
+
+
+def drive_to_alert(service, fashion, stream="camera"):
+    send(service, fashion["in"][:50], stream)
+    for image in fashion["out"][:150]:
+        if alert := service.score(image, stream=stream)["alert"]:
+            return alert["id"]
+    raise AssertionError("150 strange images raised no alert")
+
+
+def test_no_alert_on_images_like_the_training_set(server, fashion):
+    send(server, fashion["in"][:200])
+    stream = server.get("/v1/streams/camera")
+    assert stream["images"] == 200 and stream["alert"] is None
+    assert stream["window"]["lower"] <= 0.05
+    assert server.get("/v1/alerts")["alerts"] == []
+
+
+def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_service, fashion, receiver):
+    service = start_service(webhooks=[{"url": receiver.url}])
+    alert_id = drive_to_alert(service, fashion)
+    alert = service.get(f"/v1/alerts/{alert_id}")
+    assert alert["state"] == "firing" and alert["stream"] == "camera"
+    assert alert["lower"] > alert["threshold"] and 0 < alert["false_alarms_per_image"] < 1e-3
+    assert alert["started"]["image"] < alert["fired"]["image"]
+    assert len(alert["evidence"]) == 5 and all(e["neighbours"] for e in alert["evidence"])
+    notice = receiver.bodies.get(timeout=20)
+    assert (notice["event"], notice["alert"]["id"]) == ("alert.firing", alert_id)
+
+    send(service, fashion["in"][:250])
+    assert service.get(f"/v1/alerts/{alert_id}")["state"] == "resolved"
+    notice = receiver.bodies.get(timeout=20)
+    assert (notice["event"], notice["alert"]["id"]) == ("alert.resolved", alert_id)
+
+
+def test_streams_do_not_mix(server, fashion):
+    drive_to_alert(server, fashion, stream="dirty")
+    answer = server.score(fashion["in"][0], stream="clean")
+    assert answer["alert"] is None and answer["window"]["size"] == 1
+
+
+def test_windows_and_alerts_survive_a_restart(start_service, fashion):
+    service = start_service()
+    alert_id = drive_to_alert(service, fashion)
+    before = service.get("/v1/streams/camera")
+    assert service.stop() == 0
+    service.start()
+    assert service.get("/v1/streams/camera") == before
+    assert service.get(f"/v1/alerts/{alert_id}")["state"] == "firing"
+
+
+def test_kill_9_loses_no_alert_and_at_most_an_interval_of_the_window(start_service, fashion):
+    service = start_service(streams={"save_interval_ms": 50})
+    alert_id = drive_to_alert(service, fashion)
+    images = service.get("/v1/streams/camera")["images"]
+    service.stop(signal.SIGKILL)
+    service.start()
+    assert service.get(f"/v1/alerts/{alert_id}")["state"] == "firing"
+    assert images - 20 <= service.get("/v1/streams/camera")["images"] <= images
+
+
+def test_a_webhook_that_was_down_gets_its_notice_after_a_restart(start_service, fashion, receiver):
+    receiver.status = 500
+    service = start_service(webhooks=[{"url": receiver.url}])
+    alert_id = drive_to_alert(service, fashion)
+    wait_until(lambda: 'result="failed"} 1' in service.get("/metrics", admin=True))
+    service.stop(signal.SIGKILL)
+    receiver.status = 200
+    service.start()
+    assert receiver.bodies.get(timeout=20)["alert"]["id"] == alert_id
+
+
+def test_an_alert_can_be_acknowledged_and_a_stream_reset(server, fashion):
+    alert_id = drive_to_alert(server, fashion)
+    status, _, alert = server.request("POST", f"/v1/alerts/{alert_id}/ack")
+    assert status == 200 and alert["acknowledged"]
+    status, _, stream = server.request("POST", "/v1/streams/camera/reset")
+    assert status == 200 and stream["window"]["size"] == 0 and stream["alert"] is None
+    assert server.get(f"/v1/alerts/{alert_id}")["state"] == "resolved"
+    assert server.request("POST", "/v1/streams/nope/reset")[0] == 404
+    assert server.request("GET", "/v1/alerts/nope")[0] == 404

@@ -1,0 +1,203 @@
+"""Fixtures of the end-to-end tests: the real binary, a real model, real images, a service per test.
+
+Environment: DRIFTD_BINARY (the binary; default build/release/driftd), DRIFTD_BUNDLE (a model bundle; default: the default model is
+exported once into build/e2e). Everything else is made in temporary folders.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import numpy
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
+LABELS = ["tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+IN_CLASSES, OUT_CLASSES = range(0, 5), range(5, 10)
+
+
+def fashion_images(part):
+    """The images (n, 28, 28) and labels of "train" or "t10k"."""
+    with gzip.open(FASHION / f"{part}-images-idx3-ubyte.gz") as file:
+        _, count, rows, columns = struct.unpack(">4I", file.read(16))
+        images = numpy.frombuffer(file.read(), numpy.uint8).reshape(count, rows, columns)
+    with gzip.open(FASHION / f"{part}-labels-idx1-ubyte.gz") as file:
+        file.read(8)
+        labels = numpy.frombuffer(file.read(), numpy.uint8)
+    return images, labels
+
+
+def write_images(folder, part, classes, per_class, first=0):
+    """PNG files folder/label/N.png; returns their paths, classes interleaved."""
+    images, labels = fashion_images(part)
+    columns = []
+    for c in classes:
+        (folder / LABELS[c]).mkdir(parents=True, exist_ok=True)
+        paths = []
+        for i in numpy.flatnonzero(labels == c)[first : first + per_class]:
+            path = folder / LABELS[c] / f"{i}.png"
+            Image.fromarray(images[i]).save(path)
+            paths.append(path)
+        columns.append(paths)
+    return [path for row in zip(*columns) for path in row]
+
+
+@pytest.fixture(scope="session")
+def driftd():
+    path = pathlib.Path(os.environ.get("DRIFTD_BINARY", ROOT / "build/release/driftd"))
+    assert path.exists(), f"no binary at {path}: run scripts/bootstrap, or set DRIFTD_BINARY"
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(driftd):
+    """run("index", "info", DIR) -> CompletedProcess with text output; never raises."""
+
+    def call(*arguments, **options):
+        return subprocess.run([driftd, *map(str, arguments)], capture_output=True, text=True, timeout=600, **options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def bundle(run):
+    if "DRIFTD_BUNDLE" in os.environ:
+        return pathlib.Path(os.environ["DRIFTD_BUNDLE"])
+    exporter = hashlib.sha256((ROOT / "scripts/export_model.py").read_bytes()).hexdigest()[:12]
+    path = ROOT / "build/e2e" / exporter
+    if run("model", "verify", path).returncode != 0:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done = run("model", "export", "--default", "--formats", "torchscript", "--force", "--out", path)
+        assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="session")
+def fashion(tmp_path_factory):
+    """Folders and files of real images: "train" to build from; "in" and "out" held out, from the same and from other classes."""
+    root = tmp_path_factory.mktemp("fashion")
+    write_images(root / "train", "train", IN_CLASSES, 80)
+    return {
+        "train": root / "train",
+        "in": write_images(root / "in", "t10k", IN_CLASSES, 60),
+        "out": write_images(root / "out", "t10k", OUT_CLASSES, 60),
+    }
+
+
+@pytest.fixture(scope="session")
+def reference(run, bundle, fashion, tmp_path_factory):
+    path = tmp_path_factory.mktemp("reference") / "default"
+    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", path, "--quiet")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+class Service:
+    """A running `driftd serve`."""
+
+    def __init__(self, binary, config, log):
+        self.config = config
+        self.log = log
+        self._binary = binary
+        self.start()
+
+    def start(self):
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([self._binary, "serve", "--config", self.config], stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"driftd \S+ ready on (http://\S+) \(admin (http://\S+)\)\n", line)
+        assert found, f"no ready line but {line!r}; log:\n{self.log.read_text()}"
+        self.url, self.admin_url = found.groups()
+        self.port, self.admin_port = (int(url.rsplit(":", 1)[1]) for url in found.groups())
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stop(self, sig=signal.SIGTERM):
+        """Sends the signal; returns the exit code."""
+        if self.alive():
+            self.process.send_signal(sig)
+        return self.process.wait(timeout=30)
+
+    def request(self, method, path, body=None, headers=None, admin=False):
+        """(status, headers, parsed JSON or text)."""
+        base = self.admin_url if admin else self.url
+        request = urllib.request.Request(base + path, body, headers or {}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                status, headers, data = response.status, response.headers, response.read()
+        except urllib.error.HTTPError as error:
+            status, headers, data = error.code, error.headers, error.read()
+        text = data.decode()
+        return status, headers, json.loads(text) if "json" in (headers["Content-Type"] or "") else text
+
+    def get(self, path, admin=False):
+        status, _, body = self.request("GET", path, admin=admin)
+        assert status == 200, body
+        return body
+
+    def score(self, image, stream="default", **query):
+        """The answer for an image given as a path or as bytes."""
+        data = image if isinstance(image, bytes) else pathlib.Path(image).read_bytes()
+        query = "&".join(f"{key}={value}" for key, value in {"stream": stream, **query}.items())
+        status, _, body = self.request("POST", f"/v1/score?{query}", data, {"Content-Type": "image/png"})
+        assert status == 200, body
+        return body
+
+
+def wait_until(condition, seconds=30):
+    """Polls until condition() is true and returns its value; fails with what it was last."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture
+def start_service(driftd, reference, tmp_path):
+    """start_service(alerts={...}, webhooks=[...]) -> Service, with settings laid over a configuration fit for tests."""
+    services = []
+
+    def start(**settings):
+        folder = tmp_path / f"service-{len(services)}"
+        folder.mkdir()
+        config = {
+            "http": {"port": 0},
+            "admin": {"port": 0},
+            "references": {"default": str(reference)},
+            "data_directory": str(folder / "data"),
+            "streams": {"window": 100},
+            "alerts": {"min_images": 40, "for_images": 5, "resolve_after": 10},
+        }
+        for key, value in settings.items():
+            config[key] = {**config[key], **value} if isinstance(config.get(key), dict) else value
+        (folder / "config.json").write_text(json.dumps(config))
+        services.append(Service(driftd, folder / "config.json", folder / "log"))
+        return services[-1]
+
+    yield start
+    for service in services:
+        if service.alive():
+            service.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def server(start_service):
+    """A service with the default settings."""
+    return start_service()

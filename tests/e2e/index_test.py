@@ -1,0 +1,65 @@
+"""`driftd index`: build, info and verify on real images."""
+
+import shutil
+
+from PIL import Image
+
+
+def test_bad_images_are_listed_with_reasons_and_do_not_stop_the_run(run, bundle, fashion, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(fashion["train"], images)
+    (images / "bag" / "notes.jpg").parent.mkdir(exist_ok=True)
+    (images / "bag" / "notes.jpg").write_text("not a picture")
+    (images / "dress" / "empty.png").write_bytes(b"")
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.jpg")
+    (images / "dress" / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-100])
+    out = tmp_path / "reference"
+    done = run("index", "build", "--model", bundle, "--images", images, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "400 images" in done.stdout and "3 skipped" in done.stdout
+    skipped = (out / "skipped.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in skipped] == ["path", "bag/notes.jpg", "dress/cut.jpg", "dress/empty.png"]
+    assert all(line.split(",", 1)[1] for line in skipped)
+
+
+def test_info_and_verify_of_a_sound_reference(run, reference):
+    info = run("index", "info", reference)
+    assert info.returncode == 0 and "default@1" in info.stdout and "400" in info.stdout
+    verify = run("index", "verify", reference)
+    assert verify.returncode == 0, verify.stdout
+
+
+def test_a_flipped_bit_is_found_and_such_a_reference_is_not_served(run, reference, fashion, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(reference, damaged)
+    vectors = bytearray((damaged / "vectors.faiss").read_bytes())
+    vectors[len(vectors) // 2] ^= 1
+    (damaged / "vectors.faiss").write_bytes(vectors)
+    verify = run("index", "verify", damaged)
+    assert verify.returncode == 3 and "vectors.faiss" in verify.stdout
+    score = run("score", "--reference", damaged, fashion["in"][0])
+    assert score.returncode == 1 and "vectors.faiss" in score.stderr
+
+
+def test_too_few_images_are_refused_with_the_number_needed(run, bundle, fashion, tmp_path):
+    listing = tmp_path / "list"
+    listing.write_text("".join(f"{path}\n" for path in fashion["in"][:10]))
+    done = run("index", "build", "--model", bundle, "--images", listing, "--out", tmp_path / "r", "--quiet")
+    assert done.returncode == 2 and "50" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_another_models_reference_is_refused(run, driftd, bundle, reference, tmp_path):
+    other = tmp_path / "bundle"
+    done = run("model", "export", "--default", "--layer", "_avg_pooling", "--formats", "torchscript", "--out", other)
+    assert done.returncode == 0, done.stderr
+    done = run("score", "--reference", reference, "--model", other, "x.png")
+    assert done.returncode == 2 and "another" not in done.stdout and "build it again" in done.stderr
+
+
+def test_usage_errors_exit_with_2_and_say_what_is_missing(run):
+    for arguments in (["index", "build"], ["nonsense"], [], ["score", "--reference"]):
+        done = run(*arguments)
+        assert done.returncode == 2 and done.stderr, arguments
+    assert run("--help").returncode == 0 and run("index", "build", "--help").returncode == 0
+    assert run("--version").stdout.startswith("driftd 0.")
