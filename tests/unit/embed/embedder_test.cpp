@@ -1,0 +1,152 @@
+// Needs DRIFTD_TEST_BUNDLE: a bundle of tests/support/tiny_model.py with TorchScript and AOTInductor files for batches 1 and 4.
+#include "embed/embedder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "core/file.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/errors.hpp"
+#include "tests/support/temp_dir.hpp"
+
+using namespace driftd;
+using namespace driftd::embed;
+namespace fs = std::filesystem;
+
+namespace {
+
+Bundle tiny_bundle() {
+  const char* directory = std::getenv("DRIFTD_TEST_BUNDLE");
+  if (directory == nullptr) throw std::runtime_error{"set DRIFTD_TEST_BUNDLE, or run the tests through ctest"};
+  return read_bundle(directory);
+}
+
+Matrix random_images(const Bundle& bundle, std::size_t n) {
+  std::mt19937 random{5};
+  std::normal_distribution<float> value;
+  Matrix images{n, bundle.preprocess.tensor_size()};
+  std::ranges::generate(images.data, [&] { return value(random); });
+  return images;
+}
+
+float largest_difference(const Matrix& a, const Matrix& b) {
+  float worst = a.data.size() == b.data.size() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < std::min(a.data.size(), b.data.size()); ++i) worst = std::max(worst, std::abs(a.data[i] - b.data[i]));
+  return worst;
+}
+
+const auto kFormats = {EmbedderOptions::Format::torchscript, EmbedderOptions::Format::aotinductor};
+
+}  // namespace
+
+TEST_CASE("both formats reproduce the golden embeddings") {
+  const Bundle bundle = tiny_bundle();
+  for (const auto format : kFormats) {
+    const auto embedder = load_embedder(bundle, {.format = format, .threads = 1});
+    CHECK(largest_difference(embedder->embed(bundle.golden_input), bundle.golden_output) <= bundle.tolerance);
+  }
+}
+
+TEST_CASE("an image's embedding does not depend on the images that share its batch") {
+  const Bundle bundle = tiny_bundle();
+  const auto format = GENERATE(from_range(kFormats));
+  const auto embedder = load_embedder(bundle, {.format = format, .threads = 1});
+  const Matrix images = random_images(bundle, 11);
+  const Matrix together = embedder->embed(images);
+  REQUIRE(together.rows == 11);
+  REQUIRE(together.cols == bundle.dimension);
+  for (std::size_t n = 1; n <= 11; ++n) {
+    const Matrix some = embedder->embed({n, images.cols, images.data.data()});
+    for (std::size_t i = 0; i < some.data.size(); ++i) REQUIRE(some.data[i] == Approx(together.data[i]).margin(1e-5));
+  }
+}
+
+TEST_CASE("no images give no embeddings") {
+  const Bundle bundle = tiny_bundle();
+  const auto embedder = load_embedder(bundle);
+  CHECK(embedder->embed({0, bundle.preprocess.tensor_size(), nullptr}).rows == 0);
+  CHECK(embedder->preferred_batch() == 4);
+}
+
+TEST_CASE("an embedder works on another thread than the one that loaded it") {
+  const Bundle bundle = tiny_bundle();
+  const auto embedder = load_embedder(bundle, {.threads = 2});
+  Matrix result;
+  std::thread{[&] { result = embedder->embed(bundle.golden_input); }}.join();
+  CHECK(largest_difference(result, bundle.golden_output) <= bundle.tolerance);
+}
+
+TEST_CASE("images of a wrong size are an invalid argument") {
+  const Bundle bundle = tiny_bundle();
+  const auto embedder = load_embedder(bundle);
+  CHECK(test::code_of([&] { return embedder->embed(Matrix{1, 7}); }) == Errc::invalid_argument);
+}
+
+TEST_CASE("a value that is not finite never comes out") {
+  const Bundle bundle = tiny_bundle();
+  Matrix images{1, bundle.preprocess.tensor_size()};
+  std::ranges::fill(images.data, 3e38F);  // overflows in the first convolution
+  for (const auto format : kFormats) {
+    const auto embedder = load_embedder(bundle, {.format = format});
+    CHECK(test::code_of([&] { return embedder->embed(images); }) == Errc::internal);
+  }
+}
+
+TEST_CASE("weights that do not reproduce the golden embeddings are corrupt") {
+  Bundle bundle = tiny_bundle();
+  bundle.golden_output.data[3] += 0.1F;
+  for (const auto format : kFormats) CHECK(test::code_of([&] { return load_embedder(bundle, {.format = format}); }) == Errc::corrupt);
+}
+
+TEST_CASE("a format that the bundle lacks is not found") {
+  Bundle bundle = tiny_bundle();
+  std::erase_if(bundle.weights, [](const auto& weights) { return weights.format == Bundle::WeightsFormat::torchscript; });
+  CHECK(test::code_of([&] { return load_embedder(bundle, {.format = EmbedderOptions::Format::torchscript}); }) == Errc::not_found);
+  CHECK_NOTHROW(load_embedder(bundle));
+}
+
+TEST_CASE("a file that is no program is refused, and TorchScript stands in when any format will do") {
+  const test::TempDir dir;
+  write_file_atomically(dir / "broken", "PK\x03\x04 not a program");
+  Bundle bundle = tiny_bundle();
+  for (auto& weights : bundle.weights) {
+    if (weights.format == Bundle::WeightsFormat::aotinductor) weights.path = dir / "broken";
+  }
+  CHECK(test::code_of([&] { return load_embedder(bundle, {.format = EmbedderOptions::Format::aotinductor}); }) == Errc::internal);
+  CHECK(largest_difference(load_embedder(bundle)->embed(bundle.golden_input), bundle.golden_output) <= bundle.tolerance);
+  for (auto& weights : bundle.weights) weights.path = dir / "broken";
+  CHECK(test::code_of([&] { return load_embedder(bundle); }) == Errc::internal);
+}
+
+TEST_CASE("loading leaves nothing in the temporary directory") {
+  const test::TempDir temporary;
+  const char* before = std::getenv("TMPDIR");
+  const std::string saved = before != nullptr ? before : "";
+  ::setenv("TMPDIR", temporary.path().c_str(), 1);
+  { const auto embedder = load_embedder(tiny_bundle(), {.format = EmbedderOptions::Format::aotinductor}); }
+  before != nullptr ? ::setenv("TMPDIR", saved.c_str(), 1) : ::unsetenv("TMPDIR");
+  CHECK(fs::is_empty(temporary.path()));
+}
+
+TEST_CASE("one OpenMP runtime serves the process") {
+  // Two would start two pools of threads, which then fight for the processors.
+  const auto embedder = load_embedder(tiny_bundle());
+  std::set<std::string> runtimes;
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    const auto path = line.find('/');
+    if (path == std::string::npos) continue;
+    const std::string file = fs::path{line.substr(path)}.filename().string();
+    for (const char* name : {"libgomp", "libomp", "libiomp"}) {
+      if (file.starts_with(name)) runtimes.insert(line.substr(path));
+    }
+  }
+  CAPTURE(runtimes);
+  CHECK(runtimes.size() == 1);
+}
