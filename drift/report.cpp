@@ -36,12 +36,6 @@ Rate rate_of(std::uint64_t flagged, std::uint64_t images, double z) {
           wilson_z(flagged, images, z)};
 }
 
-Quantiles quantiles_of(std::span<const float> ascending) {
-  if (ascending.empty()) return {};
-  const auto at = [&](double q) { return quantile(ascending, q); };
-  return {at(0), at(0.05), at(0.25), at(0.5), at(0.75), at(0.95), at(1)};
-}
-
 // Values on a border belong to the bin below it, so that (0, 1] is covered by bins closed above. The values are floats:
 // a border is met up to their rounding.
 std::size_t bin_of(double value, double low, double high, std::size_t bins) {
@@ -62,6 +56,19 @@ double ks_from_uniform(std::span<const float> ascending) {
 }
 
 }  // namespace
+
+Quantiles quantiles_of(std::span<const float> ascending) {
+  if (ascending.empty()) return {};
+  const auto at = [&](double q) { return quantile(ascending, q); };
+  return {at(0), at(0.05), at(0.25), at(0.5), at(0.75), at(0.95), at(1)};
+}
+
+std::vector<std::uint64_t> histogram_of(std::span<const float> values, double low, double high, std::size_t bins) {
+  check_bins(bins, "bins");
+  std::vector<std::uint64_t> counts(bins, 0);
+  for (const float value : values) ++counts[bin_of(value, low, high, bins)];
+  return counts;
+}
 
 Audit::Audit(std::size_t worst) : worst_count_{worst} {
   if (worst > kMaxWorst) {
@@ -155,16 +162,32 @@ Rate Audit::rate_in(std::size_t first, std::size_t last, double z) const {
 
 void Audit::fill_p_values(Report& report, std::size_t bins) const {
   const auto values = sorted(&Kept::p_value);
-  report.p_histogram.assign(bins, 0);
-  for (const float p : values) ++report.p_histogram[bin_of(p, 0, 1, bins)];
+  report.p_histogram = histogram_of(values, 0, 1, bins);
   report.p_ks = ks_from_uniform(values);
 }
 
 void Audit::fill_distances(Report& report, std::size_t bins) const {
   const auto values = sorted(&Kept::distance);
   report.distance = quantiles_of(values);
-  report.distance_bins.assign(bins, 0);
-  for (const float d : values) ++report.distance_bins[bin_of(d, report.distance.min, report.distance.max, bins)];
+  report.distance_bins = histogram_of(values, report.distance.min, report.distance.max, bins);
+  report.distance_in = distances_where(false);
+  report.distance_out = distances_where(true);
+}
+
+Quantiles Audit::distances_where(bool ood) const {
+  std::vector<float> values;
+  for (const auto& kept : kept_) {
+    if (((kept.label_and_ood & 1) != 0) == ood) values.push_back(kept.distance);
+  }
+  std::ranges::sort(values);
+  return quantiles_of(values);
+}
+
+std::vector<std::uint64_t> Audit::score_histogram(double low, double high, std::size_t bins) const {
+  std::vector<float> scores;
+  scores.reserve(kept_.size());
+  for (const auto& kept : kept_) scores.push_back(kept.score);
+  return histogram_of(scores, low, high, bins);
 }
 
 std::vector<LabelRow> Audit::label_rows(double z) const {

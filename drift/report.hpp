@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -36,6 +37,13 @@ struct AuditRow {
 struct Quantiles {
   double min = 0, q05 = 0, q25 = 0, median = 0, q75 = 0, q95 = 0, max = 0;
 };
+
+// Of ascending values; all 0 for none.
+[[nodiscard]] Quantiles quantiles_of(std::span<const float> ascending);
+
+// Counts in equal bins of (low, high]; values outside are counted in the first and the last bin.
+[[nodiscard]] std::vector<std::uint64_t> histogram_of(std::span<const float> values, double low, double high,
+                                                      std::size_t bins);
 
 struct Rate {
   std::uint64_t images = 0;
@@ -67,6 +75,8 @@ struct Report {
   Rate ood;
   Quantiles score;
   Quantiles distance;
+  Quantiles distance_in;   // of the images in distribution alone
+  Quantiles distance_out;  // of those out of distribution
   std::vector<LabelRow> labels;              // by name
   std::vector<std::uint64_t> p_histogram;    // equal bins of (0, 1]
   double p_ks = 0;                           // Kolmogorov-Smirnov distance of the p-values from uniform
@@ -95,6 +105,8 @@ class Audit {
   void merge(const Audit& later);
   // O(n log n). Throws Error invalid_argument when an option is outside 1..100000 bins.
   [[nodiscard]] Report report(const ReportOptions& options = {}) const;
+  // The scores as histogram_of() counts them. O(n).
+  [[nodiscard]] std::vector<std::uint64_t> score_histogram(double low, double high, std::size_t bins) const;
 
  private:
   struct Kept {
@@ -110,6 +122,7 @@ class Audit {
   void keep_if_worst(AuditRow row);
   [[nodiscard]] std::vector<float> sorted(float Kept::* member) const;
   [[nodiscard]] Rate rate_in(std::size_t first, std::size_t last, double z) const;
+  [[nodiscard]] Quantiles distances_where(bool ood) const;
   [[nodiscard]] std::vector<LabelRow> label_rows(double z) const;
   void fill_p_values(Report& report, std::size_t bins) const;
   void fill_distances(Report& report, std::size_t bins) const;

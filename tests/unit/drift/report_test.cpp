@@ -159,3 +159,14 @@ TEST_CASE("rows and options that make no sense are refused") {
   CHECK(test::code_of([&] { return audit.report({.order_bins = 0}); }) == Errc::invalid_argument);
   CHECK(test::code_of([] { return Audit{1001}; }) == Errc::invalid_argument);
 }
+
+TEST_CASE("distances are told apart by the decision, and scores beyond the range fall into the outer bins") {
+  Audit audit;
+  for (const double d : {0.1, 0.2, 0.3}) audit.add(ok_row("in", 0.5, d));
+  for (const double d : {0.8, 0.9}) audit.add(ok_row("out", 0.01, d));
+  const auto report = audit.report();
+  CHECK(report.distance_in.median == Approx(0.2));
+  CHECK(report.distance_in.max == Approx(0.3));
+  CHECK(report.distance_out.min == Approx(0.8));
+  CHECK(audit.score_histogram(2, 4, 2) == std::vector<std::uint64_t>{3, 2});
+}
