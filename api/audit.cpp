@@ -38,7 +38,7 @@ void write_plan(const AuditPlan& plan, const fs::path& directory) {
   write_file_atomically(directory / kPlanFile, boost::json::serialize(to_json(plan)) + "\n");
 }
 
-void create_directory(const fs::path& directory) {
+void make_directory(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) throw Error{Errc::internal, "cannot create " + directory.string() + ": " + error.message()};
@@ -127,7 +127,7 @@ void settle_plan(AuditPlan& plan, const AuditOptions& options) {
   const auto& out = options.output.out;
   if (!options.resume || !fs::exists(out / kPlanFile)) {
     refuse_used(out, "--resume continues an audit that was cut off; or choose another --out");
-    create_directory(out);
+    make_directory(out);
     return write_plan(plan, out);
   }
   const auto found = read_plan(out);
@@ -244,7 +244,7 @@ AuditReport merge_audits(const std::vector<fs::path>& directories, const AuditOu
   (void)parse_condition(output.fail_on);
   const auto parts = read_parts(directories);
   refuse_used(output.out, "choose another --out");
-  create_directory(output.out);
+  make_directory(output.out);
   auto plan = parts.front().first;
   plan.shard = plan.shards = 1;
   for (const auto& [part, directory] : parts) plan.started = std::min(plan.started, part.started);

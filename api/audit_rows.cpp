@@ -48,7 +48,8 @@ std::string neighbours_json(const std::vector<drift::NearImage>& neighbours) {
 
 std::vector<drift::NearImage> parse_neighbours(const std::string& text) {
   std::vector<drift::NearImage> neighbours;
-  for (const auto& value : json::parse(text).as_array()) {
+  const auto list = json::parse(text);
+  for (const auto& value : list.as_array()) {
     const auto& n = value.as_object();
     neighbours.push_back({json::value_to<std::string>(n.at("id")), json::value_to<std::string>(n.at("label")),
                           json::value_to<std::string>(n.at("uri")), json::value_to<double>(n.at("distance"))});
