@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Races driftd against the tutorial stack (peers/app.py) on one machine, side by side.
+
+Both serve the same ResNet-18 (512 values, random weights), the same 100,000 random unit vectors, k = 3, and are shown the same
+JPEG files by wrk in a closed loop. They take turns, round after round; the ratios are medians over the rounds, so a machine that is
+busy with other work blurs them but does not favour anyone.
+
+Prepared once, in the cache directory: a virtual environment, photographs, bundles, references. Needs wrk (a Debian package),
+the release build with the target make_reference, and the network at the first run.
+Prints Markdown tables and writes a JSON file.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import machine
+from server import Driftd, Peer
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CACHE = pathlib.Path(os.environ.get("DRIFTD_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "driftd")).expanduser()
+SIZES = ("224x224", "640x480", "4000x3000")
+PRECISIONS = ("bf16", "fp32")
+ROWS, SEED = 100_000, 1
+WARM_UP = 1  # seconds of load before each measurement
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--build", type=pathlib.Path, default=ROOT / "build/release", metavar="DIR", help="default: build/release")
+    add("--sizes", default=",".join(SIZES), help="of the images (default: all)")
+    add("--clients", default="1,8,32", help="concurrent clients (default: 1,8,32)")
+    add("--contestants", default="driftd-bf16,driftd-fp32,tutorial,tutorial-2", help="default: all four")
+    add("--forms", default="multipart,raw", help="of driftd's requests; the tutorial stack takes multipart (default: both)")
+    add("--seconds", type=int, default=5, help="of each measurement (default: 5)")
+    add("--rounds", type=int, default=3, help="default: 3")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting for `driftd serve`; may be repeated")
+    add("--out", type=pathlib.Path, default=pathlib.Path("race.json"), metavar="FILE", help="default: race.json")
+    return parser.parse_args(arguments)
+
+
+# --- Preparation ----------------------------------------------------------------------------------------------------------------
+
+
+def once(path, make):
+    """Makes path by make(temporary path), unless it is there; nobody sees half of it."""
+    if not path.exists():
+        print(f"preparing {path.name}", file=sys.stderr, flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make(unfinished)
+        unfinished.rename(path)
+    return path
+
+
+def call(*command, **options):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed with code {done.returncode}:\n{done.stdout[-2000:]}")
+    return done.stdout
+
+
+def make_environment(path):
+    """A virtual environment that sees the project's own packages behind its own."""
+    call(ROOT / ".venv/bin/python", "-m", "venv", path)
+    own = call(path / "bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    project = call(ROOT / ".venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    pathlib.Path(own, "driftd.pth").write_text(project + "\n", encoding="utf-8")
+    call(path / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "-r", HERE / "peers/requirements.txt")
+
+
+def export(options, precision, path):
+    environment = os.environ | {"PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1"}
+    call(options.build / "driftd", "model", "export", "--out", path, "--factory", "resnet18:resnet18", "--layer", "avgpool",
+         "--precision", precision, "--resize-mode", "short_side", "--short-side", 256, env=environment)  # fmt: skip
+
+
+def prepare(options):
+    """The cache directory with everything in it, and its virtual environment's Python."""
+    maker = options.build / "make_reference"
+    if not shutil.which("wrk"):
+        sys.exit("wrk is missing: install the package wrk")
+    if not maker.exists():
+        sys.exit(f"{maker} is missing: cmake --build --preset release --target driftd make_reference")
+    cache = CACHE / "race"
+    python = once(cache / "venv", make_environment) / "bin/python"
+    once(cache / "photographs", lambda path: call(python, HERE / "peers/photographs.py", path))
+    for precision in PRECISIONS:
+        once(cache / "models" / precision, lambda path: export(options, precision, path))
+    models = [cache / "models" / precision for precision in PRECISIONS]
+    once(cache / "references", lambda path: call(maker, ROWS, SEED, path, *models))
+    return cache, python
+
+
+# --- The contestants ------------------------------------------------------------------------------------------------------------
+
+
+def start(name, options, cache, python, stack):
+    """Starts a contestant. Both indexes hold the same vectors: the tutorial stack reads those of the reference."""
+    work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="driftd-race-")))
+    if name.startswith("driftd-"):
+        reference = cache / "references" / name.removeprefix("driftd-")
+        server = Driftd(name, options.build / "driftd", reference, work, options.set)
+    else:
+        workers = int(name.partition("-")[2] or 1)
+        index = cache / "references" / "fp32" / "vectors.faiss"
+        server = Peer(name, python, index, work, workers, max(1, len(os.sched_getaffinity(0)) // workers))
+    return stack.enter_context(server)
+
+
+def post(url, image):
+    """The answer to one image, sent as multipart."""
+    boundary = "5f1d7a84c2driftdrace"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="image.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    body = head.encode() + image + f"\r\n--{boundary}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as response:
+        return json.load(response)
+
+
+def agreement(servers, folder):
+    """How far each contestant's answers agree with the tutorial stack's (or the first one's): a race of unequals means nothing."""
+    answers = {}
+    for server in servers:
+        answers[server.name] = [post(server.url, path.read_bytes())["neighbours"] for path in sorted(folder.iterdir())]
+    standard = answers.get("tutorial") or next(iter(answers.values()))
+    report = {}
+    for name, lists in answers.items():
+        pairs = list(zip(lists, standard))
+        report[name] = {
+            "images": len(pairs),
+            "same_nearest": sum(a[0]["id"] == b[0]["id"] for a, b in pairs),
+            "same_three": sum([n["id"] for n in a] == [n["id"] for n in b] for a, b in pairs),
+            "largest_distance_error": max(abs(x["distance"] - y["distance"]) for a, b in pairs for x, y in zip(a, b)),
+        }
+    return report
+
+
+# --- Measuring ------------------------------------------------------------------------------------------------------------------
+
+
+def wrk(url, folder, form, clients, seconds):
+    output = call("wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "60s", "-s", HERE / "score.lua", url, "--", folder, form)
+    return json.loads(output.splitlines()[-1])
+
+
+def measure(server, folder, form, clients, seconds):
+    wrk(server.url, folder, form, clients, WARM_UP)
+    cpu, busy, start = server.cpu_seconds(), machine.busy_seconds(), time.monotonic()
+    result = wrk(server.url, folder, form, clients, seconds)
+    cpu = server.cpu_seconds() - cpu
+    elapsed = time.monotonic() - start
+    result["requests_per_second"] = result["requests"] / result["seconds"]
+    result["cpu_ms_per_request"] = cpu * 1e3 / max(1, result["requests"])
+    result["rss_mib"] = server.rss_mib()
+    result["other_cores"] = max(0, (machine.busy_seconds() - busy - cpu) / elapsed)  # wrk's own share is in it
+    return result
+
+
+def took_ms(server, folder):
+    """driftd's own account of one request at a time, median over the images: ms by stage."""
+    if not isinstance(server, Driftd):
+        return None
+    stages = [post(server.url, path.read_bytes())["took_ms"] for path in sorted(folder.iterdir())]
+    return {stage: statistics.median(s[stage] for s in stages) for stage in stages[0]}
+
+
+def run(options, cache, python):
+    rows = []
+    with contextlib.ExitStack() as stack:
+        servers = [start(name, options, cache, python, stack) for name in options.contestants.split(",")]
+        agreed = agreement(servers, cache / "photographs" / SIZES[0])
+        for number in range(options.rounds):
+            for size in options.sizes.split(","):
+                for clients in map(int, options.clients.split(",")):
+                    for server in servers:
+                        for form in options.forms.split(",") if isinstance(server, Driftd) else ("multipart",):
+                            result = measure(server, cache / "photographs" / size, form, clients, options.seconds)
+                            key = {"round": number, "size": size, "clients": clients, "contestant": server.name, "form": form}
+                            rows.append(key | result)
+                            print(key, f"{result['requests_per_second']:.1f}/s", file=sys.stderr, flush=True)
+        stages = {s.name: {size: took_ms(s, cache / "photographs" / size) for size in options.sizes.split(",")} for s in servers}
+    return {"agreement": agreed, "took_ms": {k: v for k, v in stages.items() if k.startswith("driftd")}, "measurements": rows}
+
+
+# --- Reporting ------------------------------------------------------------------------------------------------------------------
+
+FIGURES = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms_per_request", "rss_mib")
+
+
+def tables(result):
+    """One table per image size. Ratios are against the tutorial stack with one process in the same round."""
+    rows, text = result["measurements"], []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        text += [f"\n{size}\n", "| contestant | clients | req/s | p50 ms | p99 ms | CPU ms/req | RSS MiB | errors | req/s ratio | CPU ratio |",
+                 "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+        here = [row for row in rows if row["size"] == size]
+        for name, form, clients in dict.fromkeys((r["contestant"], r["form"], r["clients"]) for r in here):
+            mine = [r for r in here if (r["contestant"], r["form"], r["clients"]) == (name, form, clients)]
+            theirs = [r for r in here if (r["contestant"], r["clients"]) == ("tutorial", clients)]
+            middle = {figure: statistics.median(r[figure] for r in mine) for figure in FIGURES}
+            errors = sum(r["bad_status"] + r["timeouts"] + r["socket_errors"] for r in mine)
+            text.append(
+                f"| {name} {form} | {clients} | {middle['requests_per_second']:.1f} | {middle['p50_ms']:.0f} | {middle['p99_ms']:.0f} | "
+                f"{middle['cpu_ms_per_request']:.1f} | {middle['rss_mib']:.0f} | {errors} | "
+                f"{ratio(mine, theirs, 'requests_per_second')} | {ratio(mine, theirs, 'cpu_ms_per_request')} |"
+            )
+    return "\n".join(text)
+
+
+def ratio(mine, theirs, figure):
+    by_round = {row["round"]: row[figure] for row in theirs}
+    ratios = [row[figure] / by_round[row["round"]] for row in mine if by_round.get(row["round"])]
+    return f"{statistics.median(ratios):.2f}" if ratios else ""
+
+
+def main(arguments):
+    options = parse(arguments)
+    cache, python = prepare(options)
+    result = {"machine": machine.describe(), "settings": options.set} | run(options, cache, python)
+    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(tables(result))
+    print("\nagreement with the tutorial stack:", json.dumps(result["agreement"]))
+    print("driftd, one request at a time, ms:", json.dumps(result["took_ms"]))
+    print(f"\n{options.out} has all figures ({result['machine']['text']})")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
