@@ -5,7 +5,7 @@ from torch import nn
 
 
 class FeatureMaps(nn.Module):
-    """What a model computes at the taps, as a tuple. Layers after the last tap are dead code, which the exporters drop."""
+    """What a model computes at the taps, as a tuple. Layers after the last tap are dead code, which exporters drop."""
 
     def __init__(self, model, taps):
         super().__init__()
@@ -37,7 +37,7 @@ class FeatureMaps(nn.Module):
 class Embedding(nn.Module):
     """(N, 3, height, width) to (N, dimension): average pool of each map, unit L2 norm each, side by side.
 
-    Weights and maps are of type `dtype`; pools and norms are float32, for a sum over 50,000 pixels needs more than 8 bits.
+    Weights and maps are of type `dtype`; pools and norms are float32, for a sum over a map needs more than 8 bits.
     """
 
     def __init__(self, feature_maps, dtype=torch.float32):

@@ -1,7 +1,7 @@
 """Folds what a convolution can do itself into the convolution: the padding before it and the batch norm after it.
 
-Compilers do some of that, but only in the precision of the weights. Folded in double precision and rounded once, a bfloat16
-model loses less; and a padding that is its own pass over the map costs as much as a small convolution.
+Compilers do some of that, but only in the precision of the weights. Folded in double precision and rounded once, a
+bfloat16 model loses less; and a padding of its own is one more pass over the map.
 """
 
 import torch
@@ -66,12 +66,12 @@ def fold_batch_norm(module, norm):
         return
     conv = arguments(x, None, None, None)
     kernel, mean, variance = constant(module, conv[1]), constant(module, mean), constant(module, variance)
-    if kernel is None or mean is None or variance is None or (conv[2] is not None and constant(module, conv[2]) is None):
+    old = constant(module, conv[2])
+    if kernel is None or mean is None or variance is None or (conv[2] is not None and old is None):
         return
     scale = (variance.double() + epsilon).rsqrt()
     if weight is not None:
         scale = scale * constant(module, weight).double()
-    old = constant(module, conv[2])
     shift = ((0 if old is None else old.double()) - mean.double()) * scale
     if bias is not None:
         shift = shift + constant(module, bias).double()

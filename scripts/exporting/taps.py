@@ -1,7 +1,7 @@
 """Finds the places in a model where feature maps are taken.
 
-The model runs once with hooks on every submodule; what is wanted is then told from the order and the shapes of the calls, so
-no network is known by name.
+The model runs once with hooks on every submodule; what is wanted is then told from the order and the shapes of the
+calls, so no network is known by name.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from exporting.errors import ExportError, brief, unknown_layer, usage_error
 
 @dataclasses.dataclass
 class Call:
-    """The index-th call of the submodule `name`, made inside the call `parent`, with the shapes of its input and output."""
+    """The index-th call of the submodule `name`, made inside the call `parent`, with its shapes."""
 
     name: str
     index: int
@@ -35,7 +35,7 @@ class Tap:
 
 
 def find_taps(model, pools, layer, size):
-    """A tap for each of `pools`, or for the output of `layer` if there are none. `size` is the images' height and width."""
+    """Taps: one for each of `pools`, or for the output of `layer` if there are none. Images are `size` x `size`."""
     calls = Calls(model, size)
     if not pools:
         return [calls.layer(layer)]

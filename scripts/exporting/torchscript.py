@@ -1,7 +1,7 @@
 """Cuts a TorchScript classifier at a layer, from its graph: its Python source is not needed.
 
-Torch has no public call for this. The graph passes used here are those of PyTorch 2.13; tests/e2e/export_model_test.py holds
-them to the eager result.
+Torch has no public call for this. The graph passes used here are those of PyTorch 2.13;
+tests/e2e/export_model_test.py holds them to the eager result.
 """
 
 import torch
@@ -29,8 +29,8 @@ class CutModel(nn.Module):
 def cut(module, path):
     """A copy of the module's graph that returns what the submodule at `path` returns.
 
-    Calls on the way to it are replaced by the graphs of the modules called, one level at a time, so that the call of the
-    wanted submodule comes to the top; then everything that follows it is dead code.
+    Calls on the way to it are replaced by the graphs of the modules called, one level at a time, so that the call of
+    the wanted submodule comes to the top; then everything that follows it is dead code.
     """
     graph, owner = module.graph.copy(), module
     for depth, name in enumerate(path, start=1):
@@ -78,7 +78,7 @@ def called_layers(module):
 
 
 def lift_constants(graph, module):
-    """Makes the module's tensors inputs of the graph and its other attributes constants; drops self. Returns the tensors."""
+    """Makes the module's tensors inputs of the graph, its other attributes constants. Returns the tensors."""
     inputs, tensors = {}, []
     for node in graph.findAllNodes("prim::GetAttr", True):
         path = attribute_path(node.output())
@@ -108,5 +108,5 @@ def insert_constant(graph, value, path):
     try:
         return graph.insertConstant(value)
     except (RuntimeError, TypeError) as error:
-        kind = type(value).__name__
-        raise ExportError(f"cannot cut a model whose attribute '{'.'.join(path)}' is a {kind}: {brief(error)}") from error
+        what = f"attribute '{'.'.join(path)}' is a {type(value).__name__}"
+        raise ExportError(f"cannot cut a model whose {what}: {brief(error)}") from error

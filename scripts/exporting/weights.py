@@ -61,7 +61,7 @@ def check_weights(directory, entries, images, expected, tolerance):
             worst = max((program(fill_batch(images, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
         progress(f"{entry['file']}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
         if not worst <= tolerance:  # a NaN also fails
-            raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}; the tolerance is {tolerance:g}")
+            raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}, tolerance {tolerance:g}")
 
 
 def fill_batch(rows, batch):

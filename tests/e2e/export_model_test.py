@@ -1,4 +1,4 @@
-"""export_model.py as its users run it: bundles of the default model, of a factory and of TorchScript files, and bad requests."""
+"""export_model.py: bundles of the default model, of a factory and of TorchScript files, and bad requests."""
 
 import hashlib
 import json
@@ -185,7 +185,8 @@ def test_bfloat16_stays_within_its_tolerance_and_takes_less_space(export, tmp_pa
 
 
 def test_the_preprocessing_asked_for_is_recorded(export, tmp_path):
-    asked = ("--resize-mode", "short_side", "--short-side", "72", "--filter", "bicubic", "--mean=0.1,0.2,0.3", "--std=1,2,3")
+    asked = ["--resize-mode", "short_side", "--short-side", "72", "--filter", "bicubic"]
+    asked += ["--mean=0.1,0.2,0.3", "--std=1,2,3"]
     manifest = bundle(export, tmp_path / "b", "--factory", "tiny_model:tiny", "--name", "mine", *asked, *TORCHSCRIPT)
     assert manifest["name"] == "mine" and manifest["format"] == 1
     assert manifest["preprocess"] == {
@@ -197,7 +198,7 @@ def test_the_preprocessing_asked_for_is_recorded(export, tmp_path):
 TINY = ["--factory", "tiny_model:tiny"]
 BAD_REQUESTS = {
     "an unknown layer": ([*TINY, "--layer", "pool5"], 2, "it calls: stem, layers, "),
-    "an unknown layer of a TorchScript file": (["--torchscript", "traced.pt", "--layer", "layers.9"], 2, "it calls: stem, "),
+    "a layer that a TorchScript file lacks": (["--torchscript", "traced.pt", "--layer", "layers.9"], 2, "calls: stem"),
     "a stride that the model lacks": ([*TINY, "--pools", "s32"], 2, "it has s4, s8, s16"),
     "a pool that is none": ([*TINY, "--pools", "s8,tail"], 2, "'tail' is not a pool"),
     "an unknown precision": ([*TINY, "--precision", "int4"], 2, "invalid choice: 'int4'"),
