@@ -1,7 +1,5 @@
 #include "api/multipart.hpp"
 
-#include <string.h>
-
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -89,14 +87,8 @@ std::string_view boundary_of(std::string_view content_type) {
   return *boundary;
 }
 
-// memmem() is linear whatever the body holds.
-std::size_t find(std::string_view text, std::string_view needle, std::size_t from) {
-  const auto* at =
-      static_cast<const char*>(::memmem(text.data() + from, text.size() - from, needle.data(), needle.size()));
-  return at == nullptr ? std::string_view::npos : static_cast<std::size_t>(at - text.data());
-}
-
-// Cuts a body at its delimiter lines.
+// Cuts a body at its delimiter lines. A plain search is linear here: a boundary cannot hold '\r', so the delimiter has
+// one, at its start, and near matches cannot overlap.
 class Delimiters {
  public:
   Delimiters(std::string_view body, std::string_view boundary)
@@ -109,7 +101,7 @@ class Delimiters {
   // The bytes up to the next delimiter, which is consumed.
   std::string_view next() {
     for (std::size_t from = 0;;) {
-      const auto at = find(rest_, needle_, from);
+      const auto at = rest_.find(needle_, from);
       if (at == std::string_view::npos)
         refuse("the final boundary is missing: the body is cut short or its boundary is another");
       const auto content = rest_.substr(0, at);

@@ -6,6 +6,7 @@
 #include "tests/support/catch.hpp"
 
 using namespace driftd::api;
+using namespace std::string_view_literals;
 
 namespace {
 
@@ -73,7 +74,7 @@ TEST_CASE("a damaged chunked body gets the same verdict whole and in single byte
   CAPTURE(seed);
   std::mt19937 random{seed};
   const auto sound = chunk("hello", ";a=b") + chunk("world!") + "0\r\n\r\n";
-  const std::string_view alphabet{"\r\n\t ;=\"0123456789abcdefxyz-+\x80\0", 32};
+  const auto alphabet = "\r\n\t ;=\"0123456789abcdefxyz-+\x80\0"sv;
   for (int round = 0; round < 5000; ++round) {
     auto wire = sound;
     for (auto edits = 1 + random() % 3; edits > 0; --edits)
