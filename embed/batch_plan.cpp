@@ -7,29 +7,41 @@
 
 namespace driftd::embed {
 
-std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<std::size_t>& sizes) {
+std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<BatchSize>& sizes) {
   assert(!sizes.empty());
-  // Full runs of the largest size are the cheapest; what is left is small enough to be planned exactly.
-  const std::size_t largest = std::ranges::max(sizes);
-  std::vector<std::size_t> plan(n / largest, largest);
+  // Full runs of the best size cost least; what is left is small enough to be planned exactly.
+  const std::size_t best = best_batch(sizes);
+  const std::size_t largest = std::ranges::max(sizes, {}, &BatchSize::size).size;
+  const std::size_t full_runs = n > largest ? (n - largest) / best : 0;
+  std::vector<std::size_t> plan(full_runs, best);
 
-  // least[i]: the least cost of i images in half images, and the first run that achieves it.
+  // least[i]: the least cost of i images, and the first run that achieves it.
   struct Least {
-    std::size_t cost = std::numeric_limits<std::size_t>::max();
+    double cost = std::numeric_limits<double>::infinity();
     std::size_t run = 0;
   };
-  const std::size_t rest = n % largest;
+  const std::size_t rest = n - full_runs * best;
   std::vector<Least> least(rest + 1);
   least[0].cost = 0;
   for (std::size_t i = 1; i <= rest; ++i) {
-    for (const std::size_t size : sizes) {
-      const std::size_t cost = 2 * size + 1 + least[i - std::min(i, size)].cost;
+    for (const auto& [size, run_cost] : sizes) {
+      const double cost = run_cost + least[i - std::min(i, size)].cost;
       if (cost < least[i].cost) least[i] = {cost, size};
     }
   }
   for (std::size_t i = rest; i > 0; i -= std::min(i, least[i].run)) plan.push_back(least[i].run);
   std::ranges::sort(plan, std::greater{});
+
+  // A padded run may cover so much that a smaller one is left without an image.
+  std::size_t sum = 0;
+  const auto enough = std::ranges::find_if(plan, [&](std::size_t run) { return (sum += run) >= n; });
+  if (enough != plan.end()) plan.erase(enough + 1, plan.end());
   return plan;
+}
+
+std::size_t best_batch(const std::vector<BatchSize>& sizes) {
+  return std::ranges::min(sizes, {}, [](const BatchSize& size) { return size.cost / static_cast<double>(size.size); })
+      .size;
 }
 
 }  // namespace driftd::embed

@@ -1,6 +1,6 @@
-// How to run n images on a model that takes only some batch sizes.
+// How to run n images on a model that takes only some batch sizes, in the least time.
 //
-// Thread-safe: a pure function. Cost: O(largest size x number of sizes) + O(runs).
+// Thread-safe: pure functions. Cost: O(largest size x number of sizes) + O(runs).
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,16 @@
 
 namespace driftd::embed {
 
-// The sizes to run, largest first, with the least work: padding counts like images, and each run like half an image more (batch 1
-// costs 1.2 to 1.5 times as much for each image as batch 8 does, on two models measured). They add up to n or more; leaving one out
-// would leave an image out. sizes: not empty, each at least 1.
-[[nodiscard]] std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<std::size_t>& sizes);
+struct BatchSize {
+  std::size_t size = 0;  // images in one run, at least 1
+  double cost = 0;       // of one run, full or padded, in any unit; above 0
+};
+
+// The sizes to run, largest first. They add up to n or more, and without any one of them an image would be left out.
+// sizes: not empty.
+[[nodiscard]] std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<BatchSize>& sizes);
+
+// The size that costs least for each image.
+[[nodiscard]] std::size_t best_batch(const std::vector<BatchSize>& sizes);
 
 }  // namespace driftd::embed

@@ -1,5 +1,5 @@
-// The waiting line of a Batcher: bounded, first in first out, and it knows which jobs came too late. It has no thread and no clock;
-// time is an argument.
+// The waiting line of a Batcher: bounded, first in first out, and it knows which jobs came too late. It has no thread
+// and no clock; time is an argument.
 //
 // Confined to one thread (the Batcher guards it).
 #pragma once

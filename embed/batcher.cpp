@@ -27,7 +27,8 @@ Matrix gather(const std::vector<Queue::Entry>& entries) {
   Matrix images{0, size};
   images.data.reserve(entries.size() * size);
   for (const Queue::Entry& entry : entries) {
-    if (entry.job.image.size() != size) throw Error{Errc::invalid_argument, "images of different sizes wait for one model"};
+    if (entry.job.image.size() != size)
+      throw Error{Errc::invalid_argument, "images of different sizes wait for one model"};
     images.data.insert(images.data.end(), entry.job.image.begin(), entry.job.image.end());
     ++images.rows;
   }
@@ -39,7 +40,9 @@ Matrix gather(const std::vector<Queue::Entry>& entries) {
 class Batcher::Impl {
  public:
   Impl(std::unique_ptr<Embedder> embedder, std::size_t max_queue)
-      : embedder_{std::move(embedder)}, max_batch_{std::max<std::size_t>(1, embedder_->preferred_batch())}, queue_{max_queue},
+      : embedder_{std::move(embedder)},
+        max_batch_{std::max<std::size_t>(1, embedder_->preferred_batch())},
+        queue_{max_queue},
         thread_{[this] { work(); }} {}
 
   ~Impl() {
@@ -55,7 +58,8 @@ class Batcher::Impl {
     {
       const std::lock_guard lock{mutex_};
       if (!queue_.push({Clock::now(), deadline, {std::move(image), std::move(callback)}})) {
-        throw Error{Errc::overloaded, "the model's queue is full (" + std::to_string(queue_.size()) + " images); try again later"};
+        throw Error{Errc::overloaded,
+                    "the model's queue is full (" + std::to_string(queue_.size()) + " images); try again later"};
       }
     }
     changed_.notify_one();
@@ -82,7 +86,8 @@ class Batcher::Impl {
 
   static void refuse(std::vector<Queue::Entry> expired, Clock::time_point now) {
     for (Queue::Entry& entry : expired) {
-      const auto error = std::make_exception_ptr(Error{Errc::deadline, "the time allowed ran out while the image waited for the model"});
+      const auto error = std::make_exception_ptr(
+          Error{Errc::deadline, "the time allowed ran out while the image waited for the model"});
       entry.job.callback({}, error, {.queued = now - entry.submitted});
     }
   }
@@ -121,6 +126,8 @@ void Batcher::submit(std::vector<float> image, Clock::time_point deadline, Callb
   impl_->submit(std::move(image), deadline, std::move(callback));
 }
 
-std::size_t Batcher::queued() const { return impl_->queued(); }
+std::size_t Batcher::queued() const {
+  return impl_->queued();
+}
 
 }  // namespace driftd::embed

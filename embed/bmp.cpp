@@ -1,5 +1,5 @@
-// BMP: uncompressed, 8-bit palette, 24 or 32 bits a pixel, bottom-up or top-down, with a BITMAPINFOHEADER or a later version of it.
-// The fourth byte of 32-bit pixels is ignored.
+// BMP: uncompressed, 8-bit palette, 24 or 32 bits a pixel, bottom-up or top-down, with a BITMAPINFOHEADER or a later
+// version of it. The fourth byte of 32-bit pixels is ignored.
 #include <cstdlib>
 #include <set>
 #include <string>
@@ -13,10 +13,13 @@ namespace {
 constexpr std::size_t kFileHeader = 14;
 constexpr std::size_t kInfoHeader = 40;
 
-[[noreturn]] void damaged(const std::string& why) { throw Error{Errc::undecodable, "BMP is damaged or cut short: " + why}; }
+[[noreturn]] void damaged(const std::string& why) {
+  throw Error{Errc::undecodable, "BMP is damaged or cut short: " + why};
+}
 
 [[noreturn]] void unsupported(const std::string& what) {
-  throw Error{Errc::unsupported_media, "BMP with " + what + " is not accepted; save it uncompressed with 24 bits or as PNG"};
+  throw Error{Errc::unsupported_media,
+              "BMP with " + what + " is not accepted; save it uncompressed with 24 bits or as PNG"};
 }
 
 struct Header {
@@ -50,14 +53,16 @@ Header read_header(Bytes bytes, const DecodeLimits& limits) {
   check_size(width, std::abs(height), limits);
   Header header{.width = width, .height = static_cast<int>(std::abs(height)), .top_down = height < 0};
   header.bits = little16(bytes, kFileHeader + 14);
-  if (header.bits != 8 && header.bits != 24 && header.bits != 32) unsupported(std::to_string(header.bits) + " bits a pixel");
+  if (header.bits != 8 && header.bits != 24 && header.bits != 32)
+    unsupported(std::to_string(header.bits) + " bits a pixel");
   if (little32(bytes, kFileHeader + 16) != 0) unsupported("compression or bit fields");
   if (header.bits == 8) header.palette = read_palette(bytes, info_size);
 
   header.stride = (std::size_t{header.bits} * header.width + 31) / 32 * 4;
   const std::size_t start = little32(bytes, 10);
   const std::size_t size = header.stride * header.height;
-  if (start < kFileHeader + info_size || start > bytes.size() || bytes.size() - start < size) damaged("rows are missing");
+  if (start < kFileHeader + info_size || start > bytes.size() || bytes.size() - start < size)
+    damaged("rows are missing");
   header.rows = bytes.subspan(start, size);
   return header;
 }
@@ -83,7 +88,8 @@ Stored read_bmp(Bytes bytes, const DecodeLimits& limits) {
   Image image = make_image(header.width, header.height);
   for (int y = 0; y < header.height; ++y) {
     const int stored = header.top_down ? y : header.height - 1 - y;
-    read_row(header, header.rows.subspan(stored * header.stride, header.stride), image.rgb.data() + std::size_t{3} * header.width * y);
+    read_row(header, header.rows.subspan(stored * header.stride, header.stride),
+             image.rgb.data() + std::size_t{3} * header.width * y);
   }
   return {.image = std::move(image), .width = header.width, .height = header.height};
 }

@@ -27,13 +27,15 @@ constexpr const char* kManifest = "model.json";
 constexpr std::int64_t kFormat = 1;
 constexpr std::uintmax_t kMaxManifest = 1U << 20U;  // bytes
 constexpr std::int64_t kMaxDimension = 65'536;
-constexpr std::int64_t kMaxSide = 4'096;   // pixels of the network's input
+constexpr std::int64_t kMaxSide = 4'096;  // pixels of the network's input
 constexpr std::int64_t kMaxBatch = 1'024;
 constexpr std::int64_t kMaxGolden = 16;
 constexpr std::size_t kMaxEntries = 256;  // of any list in the manifest
 static_assert(std::endian::native == std::endian::little, "golden files are little-endian and read as they are");
 
-[[noreturn]] void corrupt(const std::string& what) { throw Error{Errc::corrupt, what + "; export the model again"}; }
+[[noreturn]] void corrupt(const std::string& what) {
+  throw Error{Errc::corrupt, what + "; export the model again"};
+}
 
 // A value of the manifest that knows its place, so that each complaint names it.
 class Node {
@@ -41,7 +43,8 @@ class Node {
   Node(const json::value& value, std::string path) : value_{&value}, path_{std::move(path)} {}
 
   [[noreturn]] void refuse(const std::string& rule) const {
-    throw Error{Errc::invalid_argument, std::string{kManifest} + ": " + path_ + " must be " + rule + "; export the model again"};
+    throw Error{Errc::invalid_argument,
+                std::string{kManifest} + ": " + path_ + " must be " + rule + "; export the model again"};
   }
   [[nodiscard]] Node at(const std::string& key) const {
     const Node child{*value_, path_.empty() ? key : path_ + "." + key};
@@ -58,7 +61,8 @@ class Node {
       refuse("a list of 1 to " + std::to_string(kMaxEntries));
     }
     std::vector<Node> nodes;
-    for (const json::value& item : value_->get_array()) nodes.emplace_back(item, path_ + "[" + std::to_string(nodes.size()) + "]");
+    for (const json::value& item : value_->get_array())
+      nodes.emplace_back(item, path_ + "[" + std::to_string(nodes.size()) + "]");
     return nodes;
   }
   [[nodiscard]] std::string text() const {
@@ -81,7 +85,8 @@ class Node {
   [[nodiscard]] T one_of(const std::map<std::string, T>& choices) const {
     const auto found = choices.find(text());
     if (found == choices.end()) {
-      refuse("one of " + std::accumulate(choices.begin(), choices.end(), std::string{}, [](std::string list, const auto& choice) {
+      refuse("one of " +
+             std::accumulate(choices.begin(), choices.end(), std::string{}, [](std::string list, const auto& choice) {
                return std::move(list) + (list.empty() ? "" : ", ") + choice.first;
              }));
     }
@@ -95,7 +100,8 @@ class Node {
 
 // A name that cannot lead out of the bundle.
 bool is_plain(const std::string& name) {
-  return !name.empty() && name.find('/') == std::string::npos && name.find('\0') == std::string::npos && name != "." && name != "..";
+  return !name.empty() && name.find('/') == std::string::npos && name.find('\0') == std::string::npos && name != "." &&
+         name != "..";
 }
 
 struct Manifest {
@@ -107,7 +113,8 @@ Manifest read_manifest(const fs::path& directory) {
   const fs::path path = directory / kManifest;
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) {
-    throw Error{Errc::not_found, "no model at " + directory.string() + ": it has no " + kManifest + "; make one with 'driftd model export'"};
+    throw Error{Errc::not_found, "no model at " + directory.string() + ": it has no " + kManifest +
+                                     "; make one with 'driftd model export'"};
   }
   const std::string text = read_text(path, kMaxManifest);
   json::error_code failed;
@@ -132,7 +139,8 @@ std::vector<std::string> verify_files(const fs::path& directory, const Node& fil
     if (failed || size != expected) {
       corrupt(path.string() + " has " + std::to_string(size) + " bytes in place of " + std::to_string(expected));
     }
-    if (sha256_file(path) != entry.at("sha256").text()) corrupt(path.string() + " is not the file that was exported (its SHA-256 differs)");
+    if (sha256_file(path) != entry.at("sha256").text())
+      corrupt(path.string() + " is not the file that was exported (its SHA-256 differs)");
     names.push_back(name);
   }
   return names;
@@ -189,8 +197,8 @@ Matrix read_golden(const fs::path& path, std::size_t rows, std::size_t cols) {
   Matrix matrix{rows, cols};
   const auto bytes = read_file(path);
   if (bytes.size() != matrix.data.size() * sizeof(float)) {
-    corrupt(path.string() + " has " + std::to_string(bytes.size()) + " bytes in place of " + std::to_string(rows) + " x " +
-            std::to_string(cols) + " float32 values");
+    corrupt(path.string() + " has " + std::to_string(bytes.size()) + " bytes in place of " + std::to_string(rows) +
+            " x " + std::to_string(cols) + " float32 values");
   }
   std::memcpy(matrix.data.data(), bytes.data(), bytes.size());
   if (!std::ranges::all_of(matrix.data, [](float value) { return std::isfinite(value); })) {
@@ -206,8 +214,9 @@ Bundle read_bundle(const fs::path& directory) {
   const Node root{manifest.root, ""};
   if (root.at("format").integer(1, INT64_MAX) != kFormat) {
     throw Error{Errc::invalid_argument, (directory / kManifest).string() + " is of format " +
-                                            std::to_string(root.at("format").integer(1, INT64_MAX)) + ", this program reads " +
-                                            std::to_string(kFormat) + "; use a newer driftd or export the model again"};
+                                            std::to_string(root.at("format").integer(1, INT64_MAX)) +
+                                            ", this program reads " + std::to_string(kFormat) +
+                                            "; use a newer driftd or export the model again"};
   }
   const std::vector<std::string> names = verify_files(directory, root.at("files"));
   const Listed listed = [&](const Node& node) {

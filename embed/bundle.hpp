@@ -1,8 +1,8 @@
 // A model directory: model.json plus weights, made by `driftd model export`.
 //
-// model.json says how to preprocess, what comes out and the SHA-256 of every other file. read_bundle() checks all of them before
-// anything else reads a byte: .pt and .pt2 files are programs, so a file that is not the one exported must never be loaded.
-// Thread-safe: values and pure functions. Cost: one pass over the files (about 0.7 s per GB).
+// model.json says how to preprocess, what comes out and the SHA-256 of every other file. read_bundle() checks all of
+// them before anything else reads a byte: .pt and .pt2 files are programs, so a file that is not the one exported must
+// never be loaded. Thread-safe: values and pure functions. Cost: one pass over the files (about 0.7 s per GB).
 #pragma once
 
 #include <cstddef>
@@ -42,8 +42,8 @@ struct Bundle {
   [[nodiscard]] std::string id() const { return name + "@sha256:" + hash; }
 };
 
-// Throws Error: not_found (no bundle there), corrupt (a file is missing, extra long, or its hash differs; names the file),
-// invalid_argument (model.json is of a newer format, or says something impossible).
+// Throws Error: not_found (no bundle there), corrupt (a file is missing, extra long, or its hash differs; names the
+// file), invalid_argument (model.json is of a newer format, or says something impossible).
 [[nodiscard]] Bundle read_bundle(const std::filesystem::path& directory);
 
 }  // namespace driftd::embed

@@ -1,9 +1,9 @@
 // The way out of a C codec that reports errors by longjmp. Internal to the format readers.
 //
-// libjpeg and libpng call an error function that must not return, and no C++ exception may cross their frames. So the error
-// function calls CFailure::raise(), which jumps to the innermost attempt(), and that throws. A step given to attempt(), and every
-// C++ function that the codec calls back during it, must hold no object with a destructor: a jump runs none.
-// Confined to one thread.
+// libjpeg and libpng call an error function that must not return, and no C++ exception may cross their frames. So the
+// error function calls CFailure::raise(), which jumps to the innermost attempt(), and that throws. A step given to
+// attempt(), and every C++ function that the codec calls back during it, must hold no object with a destructor: a jump
+// runs none. Confined to one thread.
 #pragma once
 
 #include <array>

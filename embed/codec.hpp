@@ -1,7 +1,7 @@
 // What the four format readers have in common. Internal to decode.cpp and the readers.
 //
-// Each reader checks the limits from the header before it takes memory for pixels, and throws Error: unsupported_media, too_large
-// or undecodable. Thread-safe: pure functions.
+// Each reader checks the limits from the header before it takes memory for pixels, and throws Error: unsupported_media,
+// too_large or undecodable. Thread-safe: pure functions.
 #pragma once
 
 #include <cstddef>
@@ -39,11 +39,17 @@ void check_size(std::int64_t width, std::int64_t height, const DecodeLimits& lim
 void composite_on_white(Bytes rgba, std::span<std::uint8_t> rgb);
 
 // Integers at an offset; the caller has checked that they lie inside.
-[[nodiscard]] inline std::uint32_t little16(Bytes b, std::size_t at) { return b[at] | b[at + 1] << 8U; }
-[[nodiscard]] inline std::uint32_t big16(Bytes b, std::size_t at) { return b[at] << 8U | b[at + 1]; }
+[[nodiscard]] inline std::uint32_t little16(Bytes b, std::size_t at) {
+  return b[at] | b[at + 1] << 8U;
+}
+[[nodiscard]] inline std::uint32_t big16(Bytes b, std::size_t at) {
+  return b[at] << 8U | b[at + 1];
+}
 [[nodiscard]] inline std::uint32_t little32(Bytes b, std::size_t at) {
   return little16(b, at) | little16(b, at + 2) << 16U;
 }
-[[nodiscard]] inline std::uint32_t big32(Bytes b, std::size_t at) { return big16(b, at) << 16U | big16(b, at + 2); }
+[[nodiscard]] inline std::uint32_t big32(Bytes b, std::size_t at) {
+  return big16(b, at) << 16U | big16(b, at + 2);
+}
 
 }  // namespace driftd::embed

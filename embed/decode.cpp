@@ -14,9 +14,9 @@ namespace driftd::embed {
 namespace {
 
 bool has_at(Bytes bytes, std::size_t at, std::string_view text) {
-  return bytes.size() >= at + text.size() && std::equal(text.begin(), text.end(), bytes.begin() + at, [](char a, std::uint8_t b) {
-           return static_cast<std::uint8_t>(a) == b;
-         });
+  return bytes.size() >= at + text.size() &&
+         std::equal(text.begin(), text.end(), bytes.begin() + at,
+                    [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; });
 }
 
 Stored read(Format format, Bytes bytes, const DecodeOptions& options) {
@@ -74,10 +74,12 @@ void check_size(std::int64_t width, std::int64_t height, const DecodeLimits& lim
   if (width < 1 || height < 1) throw Error{Errc::undecodable, "the image's header gives it no pixels"};
   const std::string size = std::to_string(width) + " x " + std::to_string(height);
   if (width > limits.max_side || height > limits.max_side) {
-    throw Error{Errc::too_large, "the image is " + size + "; a side may have " + std::to_string(limits.max_side) + " pixels"};
+    throw Error{Errc::too_large,
+                "the image is " + size + "; a side may have " + std::to_string(limits.max_side) + " pixels"};
   }
   if (width * height > limits.max_pixels) {
-    throw Error{Errc::too_large, "the image is " + size + "; " + std::to_string(limits.max_pixels) + " pixels are allowed"};
+    throw Error{Errc::too_large,
+                "the image is " + size + "; " + std::to_string(limits.max_pixels) + " pixels are allowed"};
   }
 }
 

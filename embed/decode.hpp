@@ -1,5 +1,5 @@
-// Bytes of an image file to pixels. JPEG, PNG, WebP (still) and BMP, told apart by their first bytes alone; a name or a content
-// type is never trusted.
+// Bytes of an image file to pixels. JPEG, PNG, WebP (still) and BMP, told apart by their first bytes alone; a name or a
+// content type is never trusted.
 //
 // The written rule for what is not plain 8-bit RGB:
 //   grey          copied to the three channels
@@ -13,8 +13,9 @@
 // Colour profiles are ignored.
 //
 // Limits are checked from the header, before any pixel is decoded or memory is taken for it.
-// Thread-safe: a pure function. Cost: about 1 ms for 640 x 480. Large JPEGs are decoded at a scale of 1/2, 1/4 or 1/8 (in the DCT
-// domain) as long as the shorter side stays at least min_side, so 12 megapixels cost about 25 ms instead of 45.
+// Thread-safe: a pure function. Cost of 640 x 480: JPEG 1 ms, WebP 5 ms, PNG 8 ms. Large JPEGs are decoded at a scale
+// of 1/2, 1/4 or 1/8 (in the DCT domain) as long as the shorter side stays at least min_side, so 12 megapixels cost 28
+// ms instead of 61.
 #pragma once
 
 #include <cstddef>
@@ -31,9 +32,9 @@ enum class Format { jpeg, png, webp, bmp };
 [[nodiscard]] std::string_view to_string(Format format);
 
 struct DecodeLimits {
-  int max_side = 16'384;                     // pixels
-  std::int64_t max_pixels = 40'000'000;      // 40 megapixels
-  int max_scans = 100;                       // of a progressive JPEG
+  int max_side = 16'384;                       // pixels
+  std::int64_t max_pixels = 40'000'000;        // 40 megapixels
+  int max_scans = 100;                         // of a progressive JPEG
   std::int64_t max_scan_pixels = 400'000'000;  // scans x pixels: bounds the time that a progressive JPEG can cost
 };
 
@@ -43,9 +44,9 @@ struct DecodeOptions {
 };
 
 struct Decoded {
-  Image image;        // upright; may be smaller than the original when min_side allowed a scaled decode
+  Image image;  // upright; may be smaller than the original when min_side allowed a scaled decode
   Format format{};
-  int width = 0;      // of the original, upright
+  int width = 0;  // of the original, upright
   int height = 0;
 };
 

@@ -1,4 +1,5 @@
-// JPEG by libjpeg-turbo. Any warning counts as damage: libjpeg would otherwise fill what is missing with grey and call it a picture.
+// JPEG by libjpeg-turbo. Any warning counts as damage: libjpeg would otherwise fill what is missing with grey and call
+// it a picture.
 #include <algorithm>
 #include <array>
 #include <cstdio>  // jpeglib.h needs FILE
@@ -20,9 +21,12 @@ struct Layout {
   int orientation = 1;
 };
 
-bool stands_alone(std::uint8_t marker) { return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9); }
+bool stands_alone(std::uint8_t marker) {
+  return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9);
+}
 
-// Finds the markers as libjpeg does, without decoding: each 0xFF followed by neither 0x00 nor 0xFF, segments skipped by length.
+// Finds the markers as libjpeg does, without decoding: each 0xFF followed by neither 0x00 nor 0xFF, segments skipped by
+// length.
 Layout walk_markers(Bytes bytes) {
   constexpr std::uint8_t kEoi = 0xD9;
   constexpr std::uint8_t kSos = 0xDA;
@@ -73,7 +77,8 @@ class Decompressor {
   void read_header() {
     run([&] { jpeg_read_header(&info_, TRUE); });
     if (components() != 1 && components() != 3 && components() != 4) {
-      throw Error{Errc::undecodable, "JPEG has " + std::to_string(components()) + " colour components; 1, 3 or 4 make sense"};
+      throw Error{Errc::undecodable,
+                  "JPEG has " + std::to_string(components()) + " colour components; 1, 3 or 4 make sense"};
     }
   }
   [[nodiscard]] int width() const { return static_cast<int>(info_.image_width); }
@@ -112,7 +117,8 @@ class Decompressor {
       JSAMPROW row = cmyk != nullptr ? cmyk : to;
       jpeg_read_scanlines(&info_, &row, 1);
       for (std::size_t x = 0; cmyk != nullptr && x < width; ++x) {
-        for (std::size_t c = 0; c < 3; ++c) to[3 * x + c] = static_cast<std::uint8_t>((cmyk[4 * x + c] * cmyk[4 * x + 3] + 127) / 255);
+        for (std::size_t c = 0; c < 3; ++c)
+          to[3 * x + c] = static_cast<std::uint8_t>((cmyk[4 * x + c] * cmyk[4 * x + 3] + 127) / 255);
       }
     }
     jpeg_finish_decompress(&info_);  // reads on to the end marker: a file cut after its last row is noticed too
@@ -141,7 +147,8 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
   const Layout layout = walk_markers(bytes);
   const std::int64_t pixels = std::int64_t{jpeg.width()} * jpeg.height();
   // Each scan of a progressive file visits every coefficient again, so a small file can ask for hours of work.
-  if (layout.scans > options.limits.max_scans || (layout.scans > 1 && layout.scans * pixels > options.limits.max_scan_pixels)) {
+  if (layout.scans > options.limits.max_scans ||
+      (layout.scans > 1 && layout.scans * pixels > options.limits.max_scan_pixels)) {
     throw Error{Errc::too_large, "JPEG has " + std::to_string(layout.scans) + " scans of " + std::to_string(pixels) +
                                      " pixels; save it again as a baseline JPEG"};
   }

@@ -1,5 +1,5 @@
-// PNG by libpng's push reader, which is fed only the chunks that make pixels: text and profiles, which may inflate to gigabytes,
-// never reach it, and it stops inflating when the last row is complete, whatever else the data hold.
+// PNG by libpng's push reader, which is fed only the chunks that make pixels: text and profiles, which may inflate to
+// gigabytes, never reach it, and it stops inflating when the last row is complete, whatever else the data hold.
 #include <new>
 #include <string>
 #include <string_view>
@@ -18,7 +18,9 @@ namespace {
 constexpr std::size_t kSignatureSize = 8;
 constexpr std::size_t kChunkOverhead = 12;  // length, type, CRC
 
-[[noreturn]] void damaged(const std::string& why) { throw Error{Errc::undecodable, "PNG is damaged or cut short: " + why}; }
+[[noreturn]] void damaged(const std::string& why) {
+  throw Error{Errc::undecodable, "PNG is damaged or cut short: " + why};
+}
 
 struct Layout {
   int width = 0;
@@ -93,8 +95,9 @@ class Reader {
       feed(signature);
       for (const Bytes& chunk : layout.chunks) feed(chunk);
     });
-    const bool complete = layout.interlaced ? png_get_current_pass_number(png_) >= 7
-                                            : png_get_current_row_number(png_) >= static_cast<png_uint_32>(layout.height);
+    const bool complete = layout.interlaced
+                              ? png_get_current_pass_number(png_) >= 7
+                              : png_get_current_row_number(png_) >= static_cast<png_uint_32>(layout.height);
     if (!complete) damaged("rows are missing");
   }
 

@@ -8,7 +8,8 @@
 namespace driftd::embed {
 namespace {
 
-// torchvision's Resize(short_side) followed by CenterCrop, with its rounding: the longer side down, the offsets half to even.
+// torchvision's Resize(short_side) followed by CenterCrop, with its rounding: the longer side down, the offsets half to
+// even.
 Image resize_short_side(const Image& image, const Preprocess& spec) {
   const bool portrait = image.width <= image.height;
   const std::int64_t shorter = portrait ? image.width : image.height;
@@ -31,9 +32,8 @@ int Preprocess::min_decode_side() const {
 
 void preprocess(const Image& image, const Preprocess& spec, std::span<float> out) {
   assert(out.size() == spec.tensor_size());
-  const Image resized = spec.mode == Preprocess::Mode::short_side
-                            ? resize_short_side(image, spec)
-                            : resize(image, spec.width, spec.height, spec.filter);
+  const Image resized = spec.mode == Preprocess::Mode::short_side ? resize_short_side(image, spec)
+                                                                  : resize(image, spec.width, spec.height, spec.filter);
   const std::size_t pixels = out.size() / 3;
   for (std::size_t c = 0; c < 3; ++c) {
     // One look-up in place of a conversion and two divisions, in the order of operations of ToTensor and Normalize.

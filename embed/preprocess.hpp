@@ -1,6 +1,7 @@
-// From pixels to what the network reads: resize, centre crop, scale to [0, 1], subtract the mean, divide by the deviation.
+// From pixels to what the network reads: resize, centre crop, scale to [0, 1], subtract the mean, divide by the
+// deviation.
 //
-// Thread-safe: pure functions. Cost: about 0.3 ms for 224 x 224 from 256 x 256.
+// Thread-safe: pure functions. Cost of 224 x 224: 0.5 ms from 256 x 256, 1.3 ms from 640 x 480.
 #pragma once
 
 #include <array>
@@ -25,15 +26,17 @@ struct Preprocess {
   std::array<float, 3> mean{0.485F, 0.456F, 0.406F};
   std::array<float, 3> std{0.229F, 0.224F, 0.225F};
 
-  [[nodiscard]] std::size_t tensor_size() const { return 3U * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+  [[nodiscard]] std::size_t tensor_size() const {
+    return 3U * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  }
 
-  // The smallest shorter side that a decoder may deliver: twice what is resized to. The remaining reduction is at least 2, so that
-  // its antialiasing outweighs the decoder's own. Goes into DecodeOptions::min_side.
+  // The smallest shorter side that a decoder may deliver: twice what is resized to. The remaining reduction is at least
+  // 2, so that its antialiasing outweighs the decoder's own. Goes into DecodeOptions::min_side.
   [[nodiscard]] int min_decode_side() const;
 };
 
-// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values. In Mode::short_side the crop must fit:
-// short_side >= height and width; else throws Error{invalid_argument}.
+// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values. In Mode::short_side the
+// crop must fit: short_side >= height and width; else throws Error{invalid_argument}.
 void preprocess(const Image& image, const Preprocess& spec, std::span<float> out);
 
 }  // namespace driftd::embed

@@ -12,13 +12,23 @@ namespace {
 
 constexpr int kLongSide = 256;
 
-cv::Mat reduce(const cv::Mat& rgb) {
+// Averages whole blocks first, which is quick, and then interpolates by a factor below 2.
+cv::Mat reduce(cv::Mat rgb) {
   const int longer = std::max(rgb.cols, rgb.rows);
   if (longer <= kLongSide) return rgb;
-  const auto side = [&](int length) { return std::max(1, length * kLongSide / longer); };
-  cv::Mat reduced;
-  cv::resize(rgb, reduced, {side(rgb.cols), side(rgb.rows)}, 0, 0, cv::INTER_AREA);
-  return reduced;
+  const auto shrink = [&rgb](int width, int height, int interpolation) {
+    cv::Mat reduced;
+    cv::resize(rgb, reduced, {width, height}, 0, 0, interpolation);
+    rgb = reduced;
+  };
+  const cv::Size target{std::max(1, rgb.cols * kLongSide / longer), std::max(1, rgb.rows * kLongSide / longer)};
+  const int block = longer / kLongSide;
+  if (std::min(rgb.cols, rgb.rows) >= block) {
+    rgb = rgb(cv::Rect{0, 0, rgb.cols / block * block, rgb.rows / block * block});
+    shrink(rgb.cols / block, rgb.rows / block, cv::INTER_AREA);
+  }
+  shrink(target.width, target.height, cv::INTER_LINEAR);
+  return rgb;
 }
 
 double deviation(const cv::Mat& values) {

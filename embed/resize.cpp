@@ -17,7 +17,9 @@ namespace {
 constexpr int kFractionBits = 22;
 constexpr std::int32_t kHalf = 1 << (kFractionBits - 1);
 
-double support_of(Filter filter) { return filter == Filter::bilinear ? 1.0 : 2.0; }
+double support_of(Filter filter) {
+  return filter == Filter::bilinear ? 1.0 : 2.0;
+}
 
 double filter_value(Filter filter, double x) {
   x = std::abs(x);
@@ -60,7 +62,8 @@ Axis make_axis(int in, int out, Filter filter, int begin, int length) {
     const int first = std::max(0, static_cast<int>(center - support + 0.5));
     const int count = std::min(in, static_cast<int>(center + support + 0.5)) - first;
     double sum = 0;
-    for (int k = 0; k < count; ++k) sum += exact[k] = filter_value(filter, (first + k - center + 0.5) * (1.0 / stretch));
+    for (int k = 0; k < count; ++k)
+      sum += exact[k] = filter_value(filter, (first + k - center + 0.5) * (1.0 / stretch));
     for (int k = 0; k < count; ++k) {
       const double weight = exact[k] / sum * (1 << kFractionBits);
       axis.weights[axis.stride * i + k] = static_cast<std::int32_t>(weight + (weight < 0 ? -0.5 : 0.5));
@@ -71,11 +74,16 @@ Axis make_axis(int in, int out, Filter filter, int begin, int length) {
   return axis;
 }
 
-Image blank(int width, int height) { return {width, height, std::vector<std::uint8_t>(std::size_t{3} * width * height)}; }
+Image blank(int width, int height) {
+  return {width, height, std::vector<std::uint8_t>(std::size_t{3} * width * height)};
+}
 
-std::uint8_t to_pixel(std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kFractionBits, 0, 255)); }
+std::uint8_t to_pixel(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp(sum >> kFractionBits, 0, 255));
+}
 
-// Resamples one row. left: the column that the row begins with. Three separate sums keep the loop free of memory traffic.
+// Resamples one row. left: the column that the row begins with. Three separate sums keep the loop free of memory
+// traffic.
 void resample_row(const std::uint8_t* row, int left, const Axis& columns, std::uint8_t* out) {
   for (int x = 0; x < columns.size(); ++x, out += 3) {
     const Axis::Taps taps = columns.at(x);

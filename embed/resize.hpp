@@ -1,11 +1,12 @@
-// Antialiased resizing that agrees with Pillow's Image.resize, the resize that most training pipelines use: filter support grows
-// with the reduction, two passes with an 8-bit result after each. OpenCV's resize does not antialias; a model trained
-// with one and served with the other sees every image as slightly drifted.
+// Antialiased resizing that agrees with Pillow's Image.resize, the resize that most training pipelines use: filter
+// support grows with the reduction, two passes with an 8-bit result after each. OpenCV's resize does not antialias; a
+// model trained with one and served with the other sees every image as slightly drifted.
 //
-// Thread-safe: pure functions. Cost: O(output pixels x filter support), and only for what lies in the window. Equal to Pillow
-// 13: the same weights in fixed point with 22 bits, the same rounding and order of passes (horizontal first, but vertical first where
-// that saves much work; older versions always begin horizontally, which can change a pixel by 1 of 255).
-// Throws Error{invalid_argument} when a target side is below 1 or the window is empty or reaches outside the target.
+// Thread-safe: pure functions. Cost: O(output pixels x filter support), and only for what lies in the window. Equal to
+// Pillow 13: the same weights in fixed point with 22 bits, the same rounding and order of passes (horizontal first, but
+// vertical first where that saves much work; older versions always begin horizontally, which can change a pixel by 1 of
+// 255). Throws Error{invalid_argument} when a target side is below 1 or the window is empty or reaches outside the
+// target.
 #pragma once
 
 #include <string_view>

@@ -17,20 +17,24 @@ namespace {
 constexpr std::size_t kRiffHeader = 12;
 constexpr std::size_t kChunkHeader = 8;
 
-[[noreturn]] void damaged(const std::string& why) { throw Error{Errc::undecodable, "WebP is damaged or cut short: " + why}; }
+[[noreturn]] void damaged(const std::string& why) {
+  throw Error{Errc::undecodable, "WebP is damaged or cut short: " + why};
+}
 
 // The orientation from the first EXIF chunk of the container.
 int find_orientation(Bytes riff) {
   for (std::size_t at = kRiffHeader; at + kChunkHeader <= riff.size();) {
     const std::size_t length = little32(riff, at + 4);
     const Bytes rest = riff.subspan(at + kChunkHeader);
-    if (std::memcmp(riff.data() + at, "EXIF", 4) == 0) return exif_orientation(rest.first(std::min(length, rest.size())));
+    if (std::memcmp(riff.data() + at, "EXIF", 4) == 0)
+      return exif_orientation(rest.first(std::min(length, rest.size())));
     at += kChunkHeader + length + length % 2;
   }
   return 1;
 }
 
-void decode_into(Bytes riff, WebPDecoderConfig& config, std::span<std::uint8_t> pixels, WEBP_CSP_MODE mode, int stride) {
+void decode_into(Bytes riff, WebPDecoderConfig& config, std::span<std::uint8_t> pixels, WEBP_CSP_MODE mode,
+                 int stride) {
   config.output.colorspace = mode;
   config.output.is_external_memory = 1;
   config.output.u.RGBA = {.rgba = pixels.data(), .stride = stride, .size = pixels.size()};

@@ -37,7 +37,8 @@ void run(const std::vector<std::string>& args) {
   if (command == "decode") {
     write(embed::decode(bytes, {.min_side = std::stoi(args.at(2))}).image);
   } else if (command == "resize") {
-    write(embed::resize(embed::decode(bytes).image, std::stoi(args.at(2)), std::stoi(args.at(3)), parse_filter(args.at(4))));
+    write(embed::resize(embed::decode(bytes).image, std::stoi(args.at(2)), std::stoi(args.at(3)),
+                        parse_filter(args.at(4))));
   } else if (command == "preprocess") {
     const embed::Preprocess spec{
         .mode = args.at(2) == "stretch" ? embed::Preprocess::Mode::stretch : embed::Preprocess::Mode::short_side,
@@ -47,7 +48,8 @@ void run(const std::vector<std::string>& args) {
         .filter = parse_filter(args.at(6))};
     std::vector<float> tensor(spec.tensor_size());
     embed::preprocess(embed::decode(bytes).image, spec, tensor);
-    std::cout.write(reinterpret_cast<const char*>(tensor.data()), static_cast<std::streamsize>(tensor.size() * sizeof(float)));
+    std::cout.write(reinterpret_cast<const char*>(tensor.data()),
+                    static_cast<std::streamsize>(tensor.size() * sizeof(float)));
   } else {
     throw std::invalid_argument{"command: decode, resize or preprocess"};
   }

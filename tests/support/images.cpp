@@ -15,8 +15,12 @@
 namespace driftd::test {
 namespace {
 
-void append(FileBytes& to, const FileBytes& bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
-void append(FileBytes& to, std::string_view text) { to.insert(to.end(), text.begin(), text.end()); }
+void append(FileBytes& to, const FileBytes& bytes) {
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+void append(FileBytes& to, std::string_view text) {
+  to.insert(to.end(), text.begin(), text.end());
+}
 
 void append_little(FileBytes& to, std::uint32_t value, int size) {
   for (int i = 0; i < size; ++i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
@@ -65,16 +69,19 @@ FileBytes encode_png(int width, int height, png_uint_32 format, const std::uint8
   image.format = format;
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
   FileBytes file(size);
-  if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels, 0, nullptr) == 0) throw std::runtime_error{image.message};
+  if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels, 0, nullptr) == 0)
+    throw std::runtime_error{image.message};
   file.resize(size);
   return file;
 }
 
 std::vector<jpeg_scan_info> one_scan_per_coefficient() {
-  std::vector<jpeg_scan_info> scans{{.comps_in_scan = 3, .component_index = {0, 1, 2, 0}, .Ss = 0, .Se = 0, .Ah = 0, .Al = 0}};
+  std::vector<jpeg_scan_info> scans{
+      {.comps_in_scan = 3, .component_index = {0, 1, 2, 0}, .Ss = 0, .Se = 0, .Ah = 0, .Al = 0}};
   for (int component = 0; component < 3; ++component) {
     for (int k = 1; k < 64; ++k) {
-      scans.push_back({.comps_in_scan = 1, .component_index = {component, 0, 0, 0}, .Ss = k, .Se = k, .Ah = 0, .Al = 0});
+      scans.push_back(
+          {.comps_in_scan = 1, .component_index = {component, 0, 0, 0}, .Ss = k, .Se = k, .Ah = 0, .Al = 0});
     }
   }
   return scans;

@@ -11,7 +11,9 @@ namespace {
 
 const Queue::TimePoint kStart{};
 
-bool push(Queue& queue, int job, Queue::TimePoint deadline) { return queue.push({kStart, deadline, std::make_unique<int>(job)}); }
+bool push(Queue& queue, int job, Queue::TimePoint deadline) {
+  return queue.push({kStart, deadline, std::make_unique<int>(job)});
+}
 
 std::vector<int> jobs(const std::vector<Queue::Entry>& entries) {
   std::vector<int> values;

@@ -18,7 +18,8 @@ namespace {
 // Doubles each value. A gate, when given, holds back the first batch; a negative value makes the batch fail.
 class FakeEmbedder final : public Embedder {
  public:
-  explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr) : gate_{std::move(gate)}, started_{started} {}
+  explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr)
+      : gate_{std::move(gate)}, started_{started} {}
 
   Matrix embed(MatrixView images) override {
     if (started_ != nullptr) std::exchange(started_, nullptr)->set_value();
@@ -48,9 +49,10 @@ const auto kLater = Batcher::Clock::time_point::max();
 std::future<Answer> submit(Batcher& batcher, float value, Batcher::Clock::time_point deadline = kLater) {
   auto promise = std::make_shared<std::promise<Answer>>();
   auto answer = promise->get_future();
-  batcher.submit({value}, deadline, [promise](std::vector<float> embedding, std::exception_ptr error, Batcher::Timing timing) {
-    promise->set_value({std::move(embedding), std::move(error), timing});
-  });
+  batcher.submit({value}, deadline,
+                 [promise](std::vector<float> embedding, std::exception_ptr error, Batcher::Timing timing) {
+                   promise->set_value({std::move(embedding), std::move(error), timing});
+                 });
   return answer;
 }
 
@@ -68,7 +70,8 @@ struct Busy {
   Batcher batcher;
   std::future<Answer> first;
 
-  explicit Busy(std::size_t max_queue) : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), max_queue} {
+  explicit Busy(std::size_t max_queue)
+      : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), max_queue} {
     first = submit(batcher, 1);
     started.get_future().wait();
   }
@@ -142,7 +145,8 @@ TEST_CASE("the destructor finishes what is queued") {
     for (int i = 0; i < 20; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
     busy.open();
   }
-  for (std::size_t i = 0; i < answers.size(); ++i) CHECK(answers[i].get().embedding == std::vector<float>{2.0F * static_cast<float>(i)});
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    CHECK(answers[i].get().embedding == std::vector<float>{2.0F * static_cast<float>(i)});
 }
 
 TEST_CASE("many threads get their own answers") {

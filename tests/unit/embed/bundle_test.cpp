@@ -57,7 +57,8 @@ class TestBundle {
 
  private:
   [[nodiscard]] std::string entry(const std::string& name) const {
-    return "\"" + name + R"(":{"sha256":")" + sha256_file(dir_ / name) + R"(","size":)" + std::to_string(fs::file_size(dir_ / name)) + "}";
+    return "\"" + name + R"(":{"sha256":")" + sha256_file(dir_ / name) + R"(","size":)" +
+           std::to_string(fs::file_size(dir_ / name)) + "}";
   }
   test::TempDir dir_;
 };
@@ -102,8 +103,10 @@ TEST_CASE("a changed, cut, grown or missing file makes the bundle corrupt, and t
   if (change == 0) bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   if (change == 1) bytes.pop_back();
   if (change == 2) bytes += '\0';
-  if (change == 3) fs::remove(files / name);
-  else write_file_atomically(files / name, bytes);
+  if (change == 3)
+    fs::remove(files / name);
+  else
+    write_file_atomically(files / name, bytes);
   CHECK(test::code_of([&] { return read_bundle(files.path()); }) == Errc::corrupt);
   CHECK(test::message_of([&] { return read_bundle(files.path()); }).find(name) != std::string::npos);
 }

@@ -38,7 +38,8 @@ TEST_CASE("the first bytes alone tell the format") {
 }
 
 TEST_CASE("bytes of no accepted format are unsupported") {
-  const std::string text = GENERATE("", "hello, I am holiday.jpg", "GIF89a", "RIFF\x10\x00\x00\x00WAVE", "\x89PNG", "II*", "\xFF\xD8");
+  const std::string text =
+      GENERATE("", "hello, I am holiday.jpg", "GIF89a", "RIFF\x10\x00\x00\x00WAVE", "\x89PNG", "II*", "\xFF\xD8");
   CAPTURE(text);
   const test::FileBytes bytes(text.begin(), text.end());
   CHECK(test::code_of([&] { return decode(bytes); }) == Errc::unsupported_media);
@@ -66,11 +67,18 @@ TEST_CASE("a JPEG comes close to its source, baseline or progressive") {
 }
 
 TEST_CASE("every EXIF orientation is applied") {
-  const auto [orientation, expected] = GENERATE(table<int, std::string>({{1, "abcdef"}, {2, "cbafed"}, {3, "fedcba"}, {4, "defabc"},
-                                                                         {5, "adbecf"}, {6, "daebfc"}, {7, "fcebda"}, {8, "cfbead"}}));
+  const auto [orientation, expected] = GENERATE(table<int, std::string>({{1, "abcdef"},
+                                                                         {2, "cbafed"},
+                                                                         {3, "fedcba"},
+                                                                         {4, "defabc"},
+                                                                         {5, "adbecf"},
+                                                                         {6, "daebfc"},
+                                                                         {7, "fcebda"},
+                                                                         {8, "cfbead"}}));
   CAPTURE(orientation);
   const auto exif = test::exif_block(orientation);
-  for (const auto& file : {test::png_with_chunk(test::encode_png(six_pixels()), "eXIf", exif), test::webp_with_exif(six_pixels(), exif)}) {
+  for (const auto& file :
+       {test::png_with_chunk(test::encode_png(six_pixels()), "eXIf", exif), test::webp_with_exif(six_pixels(), exif)}) {
     const Decoded decoded = decode(file);
     CHECK(letters(decoded.image) == expected);
     CHECK(decoded.width == (orientation < 5 ? 3 : 2));
@@ -86,8 +94,9 @@ TEST_CASE("a JPEG's EXIF orientation swaps its sides") {
 }
 
 TEST_CASE("a malformed EXIF block leaves the image as it is stored") {
-  auto exif = GENERATE(test::FileBytes{}, test::FileBytes{'I', 'I', '*', 0}, test::FileBytes{'I', 'I', '*', 0, 255, 255, 255, 255},
-                       test::FileBytes{'M', 'M', 0, '*', 0, 0, 0, 8, 255, 255}, test::exif_block(0), test::exif_block(9));
+  auto exif = GENERATE(
+      test::FileBytes{}, test::FileBytes{'I', 'I', '*', 0}, test::FileBytes{'I', 'I', '*', 0, 255, 255, 255, 255},
+      test::FileBytes{'M', 'M', 0, '*', 0, 0, 0, 8, 255, 255}, test::exif_block(0), test::exif_block(9));
   const auto file = test::png_with_chunk(test::encode_png(six_pixels()), "eXIf", exif);
   CHECK(letters(decode(file).image) == "abcdef");
 }
@@ -113,7 +122,8 @@ TEST_CASE("a large JPEG is decoded at the scale that min_side allows") {
 
 TEST_CASE("BMP variants beyond plain 8, 24 and 32 bits are unsupported") {
   auto bmp = test::encode_bmp(test::picture(8, 8));
-  const auto [offset, value] = GENERATE(table<std::size_t, int>({{14, 12}, {14, 255}, {28, 1}, {28, 4}, {28, 16}, {30, 1}, {30, 3}}));
+  const auto [offset, value] =
+      GENERATE(table<std::size_t, int>({{14, 12}, {14, 255}, {28, 1}, {28, 4}, {28, 16}, {30, 1}, {30, 3}}));
   CAPTURE(offset, value);
   bmp[offset] = static_cast<std::uint8_t>(value);
   CHECK(test::code_of([&] { return decode(bmp); }) == Errc::unsupported_media);

@@ -60,10 +60,18 @@ void mutate(test::FileBytes& bytes, std::mt19937& random) {
   for (unsigned changes = 1 + random() % 8; changes > 0 && !bytes.empty(); --changes) {
     const auto at = somewhere();
     switch (random() % 5) {
-      case 0: *at = static_cast<std::uint8_t>(random()); break;
-      case 1: *at = static_cast<std::uint8_t>(*at ^ 1U << random() % 8); break;
-      case 2: *at = random() % 2 != 0 ? 0xFF : 0x00; break;
-      case 3: bytes.erase(at, std::min(bytes.end(), at + static_cast<std::ptrdiff_t>(random() % 16))); break;
+      case 0:
+        *at = static_cast<std::uint8_t>(random());
+        break;
+      case 1:
+        *at = static_cast<std::uint8_t>(*at ^ 1U << random() % 8);
+        break;
+      case 2:
+        *at = random() % 2 != 0 ? 0xFF : 0x00;
+        break;
+      case 3:
+        bytes.erase(at, std::min(bytes.end(), at + static_cast<std::ptrdiff_t>(random() % 16)));
+        break;
       case 4: {
         const test::FileBytes copy(at, std::min(bytes.end(), at + static_cast<std::ptrdiff_t>(random() % 32)));
         bytes.insert(somewhere(), copy.begin(), copy.end());
@@ -84,7 +92,8 @@ TEST_CASE("a header that claims 16000 x 16000 pixels is too large, whatever foll
   bmp[19] = bmp[23] = 0x3E;
   const auto webp = test::webp_header(16'000, 16'000);
   REQUIRE(webp.size() == 34);
-  for (const auto& file : {webp, test::jpeg_claiming(test::encode_jpeg(test::picture(16, 16)), 16'000, 16'000), png, bmp}) {
+  for (const auto& file :
+       {webp, test::jpeg_claiming(test::encode_jpeg(test::picture(16, 16)), 16'000, 16'000), png, bmp}) {
     CAPTURE(to_string(sniff(file)));
     check_cheap([&] { CHECK(test::code_of([&] { return decode(file); }) == Errc::too_large); });
   }
@@ -92,8 +101,8 @@ TEST_CASE("a header that claims 16000 x 16000 pixels is too large, whatever foll
 
 TEST_CASE("a side over the limit is too large though the area is small") {
   const DecodeOptions options{.limits = {.max_side = 20}};
-  for (const auto& file : {test::encode_jpeg(test::picture(21, 4)), test::encode_png(test::picture(4, 21)), test::encode_webp(test::picture(21, 4)),
-                           test::encode_bmp(test::picture(4, 21), true)}) {
+  for (const auto& file : {test::encode_jpeg(test::picture(21, 4)), test::encode_png(test::picture(4, 21)),
+                           test::encode_webp(test::picture(21, 4)), test::encode_bmp(test::picture(4, 21), true)}) {
     CHECK(test::code_of([&] { return decode(file, options); }) == Errc::too_large);
   }
   CHECK_NOTHROW(decode(test::encode_png(test::picture(20, 20)), options));
@@ -148,7 +157,9 @@ TEST_CASE("a JPEG with more scans than the limits allow is too large") {
   const auto jpeg = test::encode_jpeg(test::picture(64, 64), test::JpegKind::one_scan_per_coefficient);
   check_cheap([&] { CHECK(test::code_of([&] { return decode(jpeg); }) == Errc::too_large); });
   CHECK_NOTHROW(decode(jpeg, {.limits = {.max_scans = 190}}));
-  CHECK(test::code_of([&] { return decode(jpeg, {.limits = {.max_scans = 190, .max_scan_pixels = 64 * 64 * 190 - 1}}); }) == Errc::too_large);
+  CHECK(test::code_of([&] {
+          return decode(jpeg, {.limits = {.max_scans = 190, .max_scan_pixels = 64 * 64 * 190 - 1}});
+        }) == Errc::too_large);
 }
 
 TEST_CASE("twelve megapixels decode within a second of processor time") {
@@ -170,7 +181,8 @@ TEST_CASE("a randomly damaged file is decoded or refused, never anything else") 
       const Decoded decoded = decode(damaged, options);
       REQUIRE(decoded.image.rgb.size() == std::size_t{3} * decoded.image.width * decoded.image.height);
     } catch (const Error& error) {
-      const bool expected = error.code() == Errc::undecodable || error.code() == Errc::too_large || error.code() == Errc::unsupported_media;
+      const bool expected = error.code() == Errc::undecodable || error.code() == Errc::too_large ||
+                            error.code() == Errc::unsupported_media;
       REQUIRE(expected);
     }
   }

@@ -30,8 +30,14 @@ TEST_CASE("pixels become planes of normalised values") {
 
 TEST_CASE("the centre is cut out after the shorter side was resized") {
   Image image{6, 2, {}};
-  for (const int value : {0, 10, 20, 30, 40, 50, 0, 10, 20, 30, 40, 50}) image.rgb.insert(image.rgb.end(), 3, static_cast<std::uint8_t>(value));
-  const Preprocess spec{.mode = Preprocess::Mode::short_side, .short_side = 2, .height = 2, .width = 2, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+  for (const int value : {0, 10, 20, 30, 40, 50, 0, 10, 20, 30, 40, 50})
+    image.rgb.insert(image.rgb.end(), 3, static_cast<std::uint8_t>(value));
+  const Preprocess spec{.mode = Preprocess::Mode::short_side,
+                        .short_side = 2,
+                        .height = 2,
+                        .width = 2,
+                        .mean = {0, 0, 0},
+                        .std = {1, 1, 1}};
   const auto tensor = tensor_of(image, spec);
   CHECK(tensor[0] == Approx(20 / 255.0));
   CHECK(tensor[1] == Approx(30 / 255.0));

@@ -70,6 +70,10 @@ TEST_CASE("an impossible size or window is an invalid argument") {
   const Image image = test::picture(4, 4);
   CHECK(test::code_of([&] { return resize(image, 0, 4, Filter::bilinear); }) == Errc::invalid_argument);
   CHECK(test::code_of([&] { return resize(image, 4, -1, Filter::bilinear); }) == Errc::invalid_argument);
-  CHECK(test::code_of([&] { return resize(image, 8, 8, Filter::bilinear, {.left = 5, .top = 0, .width = 4, .height = 4}); }) == Errc::invalid_argument);
-  CHECK(test::code_of([&] { return resize(image, 8, 8, Filter::bilinear, {.left = -1, .top = 0, .width = 4, .height = 4}); }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] {
+          return resize(image, 8, 8, Filter::bilinear, {.left = 5, .top = 0, .width = 4, .height = 4});
+        }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] {
+          return resize(image, 8, 8, Filter::bilinear, {.left = -1, .top = 0, .width = 4, .height = 4});
+        }) == Errc::invalid_argument);
 }
