@@ -1,9 +1,11 @@
 """Fixtures of the end-to-end tests: the real binary, a real model, real images, a service per test.
 
 Environment: DRIFTD_BINARY (the binary; default build/release/driftd), DRIFTD_BUNDLE (a model bundle; default: the default model is
-exported once into build/e2e). Everything else is made in temporary folders.
+exported). The bundle, the images and the reference are made once, in build/e2e.
 """
 
+import contextlib
+import fcntl
 import gzip
 import hashlib
 import json
@@ -38,19 +40,19 @@ def fashion_images(part):
     return images, labels
 
 
-def write_images(folder, part, classes, per_class, first=0):
-    """PNG files folder/label/N.png; returns their paths, classes interleaved."""
+def write_images(folder, part, classes, per_class):
+    """PNG files folder/label/N.png."""
     images, labels = fashion_images(part)
-    columns = []
     for c in classes:
         (folder / LABELS[c]).mkdir(parents=True, exist_ok=True)
-        paths = []
-        for i in numpy.flatnonzero(labels == c)[first : first + per_class]:
-            path = folder / LABELS[c] / f"{i}.png"
-            Image.fromarray(images[i]).save(path)
-            paths.append(path)
-        columns.append(paths)
-    return [path for row in zip(*columns) for path in row]
+        for i in numpy.flatnonzero(labels == c)[:per_class]:
+            Image.fromarray(images[i]).save(folder / LABELS[c] / f"{i:05}.png")
+
+
+def interleaved(folder):
+    """The files of folder/label/, one of each label in turn, so that any run of them has all labels."""
+    columns = [sorted(label.iterdir()) for label in sorted(folder.iterdir())]
+    return [path for row in zip(*columns, strict=True) for path in row]
 
 
 @pytest.fixture(scope="session")
@@ -70,36 +72,51 @@ def run(driftd):
     return call
 
 
+def digest(*paths):
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def made_once(path):
+    """Yields True to the one test process that must make `path`, others wait for it and get False."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not path.exists()
+
+
 @pytest.fixture(scope="session")
 def bundle(run):
     if "DRIFTD_BUNDLE" in os.environ:
         return pathlib.Path(os.environ["DRIFTD_BUNDLE"])
-    exporter = hashlib.sha256((ROOT / "scripts/export_model.py").read_bytes()).hexdigest()[:12]
-    path = ROOT / "build/e2e" / exporter
-    if run("model", "verify", path).returncode != 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        done = run("model", "export", "--default", "--formats", "torchscript", "--force", "--out", path)
-        assert done.returncode == 0, done.stderr
+    path = ROOT / "build/e2e" / f"bundle-{digest(*(ROOT / 'scripts').rglob('*.py'))}"
+    with made_once(path) as needed:
+        if needed:
+            done = run("model", "export", "--default", "--formats", "torchscript", "--out", path)
+            assert done.returncode == 0, done.stderr
     return path
 
 
 @pytest.fixture(scope="session")
-def fashion(tmp_path_factory):
+def fashion():
     """Folders and files of real images: "train" to build from; "in" and "out" held out, from the same and from other classes."""
-    root = tmp_path_factory.mktemp("fashion")
-    write_images(root / "train", "train", IN_CLASSES, 80)
-    return {
-        "train": root / "train",
-        "in": write_images(root / "in", "t10k", IN_CLASSES, 60),
-        "out": write_images(root / "out", "t10k", OUT_CLASSES, 60),
-    }
+    root = ROOT / "build/e2e" / f"fashion-{digest(pathlib.Path(__file__))}"
+    with made_once(root / "done") as needed:
+        if needed:
+            write_images(root / "train", "train", IN_CLASSES, 80)
+            write_images(root / "in", "t10k", IN_CLASSES, 60)
+            write_images(root / "out", "t10k", OUT_CLASSES, 60)
+            (root / "done").touch()
+    return {"train": root / "train", "in": interleaved(root / "in"), "out": interleaved(root / "out")}
 
 
 @pytest.fixture(scope="session")
-def reference(run, bundle, fashion, tmp_path_factory):
-    path = tmp_path_factory.mktemp("reference") / "default"
-    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", path, "--quiet")
-    assert done.returncode == 0, done.stderr
+def reference(run, driftd, bundle, fashion):
+    path = ROOT / "build/e2e" / f"reference-{digest(driftd, bundle / 'model.json')}"
+    with made_once(path) as needed:
+        if needed:
+            done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", path, "--quiet")
+            assert done.returncode == 0, done.stderr
     return path
 
 
