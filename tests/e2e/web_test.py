@@ -1,0 +1,150 @@
+"""The dashboard, /docs and their headers, in a real browser against the running service."""
+
+import os
+import pathlib
+import re
+
+import pytest
+
+CHROMIUM = pathlib.Path("/usr/bin/chromium")
+sync_api = pytest.importorskip("playwright.sync_api", reason="skipped: no playwright")
+needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="skipped: no chromium; apt-get install chromium")
+PAGES = ["/", "/docs", "/app.css", "/app.js", "/docs.js", "/openapi.json"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api.expect.set_options(timeout=60_000)  # a deadline, for machines that are busy with other tests
+    with sync_api.sync_playwright() as playwright:
+        sandbox = os.geteuid() != 0  # Chromium refuses its sandbox to root
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails the test when the console shows an error."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.errors = errors
+    yield page
+    page.close()
+
+
+def drift(service, fashion, stream):
+    for image in fashion["in"][:20] + fashion["out"][:120]:
+        if service.score(image, stream=stream)["alert"]:
+            return
+    raise AssertionError("120 strange images raised no alert")
+
+
+def row(page, stream):
+    return page.locator(f'tr[data-stream="{stream}"]')
+
+
+@needs_chromium
+def test_the_page_shows_streams_and_a_fired_alert_with_its_evidence(server, page, fashion):
+    for image in fashion["in"][:30]:
+        server.score(image, stream="camera-1")
+    page.goto(server.url)
+    sync_api.expect(page.locator("#connection")).to_have_text("Live")
+    sync_api.expect(row(page, "camera-1")).to_contain_text("Filling its window")
+    sync_api.expect(page.locator("#no-alerts")).to_be_visible()
+
+    drift(server, fashion, "camera-2")
+    sync_api.expect(row(page, "camera-2")).to_contain_text("Drift alert")
+    sync_api.expect(page.locator("#announcement")).to_have_text("Drift alert on camera-2")
+    sync_api.expect(page).to_have_title("(1) driftd")
+    assert page.locator("#streams tr").first.get_attribute("data-stream") == "camera-2"
+
+    page.locator("details.firing summary").focus()
+    page.keyboard.press("Enter")
+    evidence = server.get("/v1/alerts")["alerts"][0]["evidence"]
+    sync_api.expect(page.locator("details.firing tbody tr")).to_have_count(len(evidence))
+    sync_api.expect(page.locator("details.firing")).to_contain_text(evidence[0]["request_id"])
+    page.get_by_role("button", name="Acknowledge").click()
+    sync_api.expect(page.locator("details.firing summary")).to_contain_text("acknowledged")
+    assert server.get("/v1/alerts")["alerts"][0]["acknowledged"]
+    if "DRIFTD_SCREENSHOTS" in os.environ:
+        page.screenshot(path=pathlib.Path(os.environ["DRIFTD_SCREENSHOTS"]) / "dashboard.png", full_page=True)
+    assert page.errors == []
+
+
+@needs_chromium
+def test_a_chosen_and_a_dropped_image_are_scored_and_a_bad_file_is_explained(server, page, fashion):
+    page.goto(server.url)
+    sync_api.expect(page.locator("#connection")).to_have_text("Live")
+    page.locator("#try-stream").fill("mine")
+    page.locator("#try-file").set_input_files(fashion["out"][0])
+    sync_api.expect(page.locator("#result tbody tr")).to_have_count(3)
+    sync_api.expect(page.locator("#result")).to_contain_text("p-value")
+    assert server.get("/v1/streams/mine")["images"] == 1
+
+    drop_file(page, fashion["in"][0].read_bytes(), "b.png", "image/png")
+    sync_api.expect(page.locator("#result img")).to_have_attribute("alt", "The image b.png")
+    assert server.get("/v1/streams/mine")["images"] == 2
+    if "DRIFTD_SCREENSHOTS" in os.environ:
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=pathlib.Path(os.environ["DRIFTD_SCREENSHOTS"]) / "scored.png", full_page=True)
+    assert page.errors == []
+
+    drop_file(page, b"<b>no image</b>", "<img src=x>.png", "image/png")
+    sync_api.expect(page.locator("#result")).to_contain_text("<img src=x>.png was not scored")
+    assert page.locator("#result img").count() == 0
+
+
+def drop_file(page, data, name, media_type):
+    transfer = page.evaluate_handle(
+        """([bytes, name, type]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name, {type}));
+            return transfer;
+        }""",
+        [list(data), name, media_type],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+
+
+@needs_chromium
+def test_the_page_says_when_the_service_is_gone_and_recovers(start_service, page, fashion):
+    service = start_service()
+    service.score(fashion["in"][0], stream="camera-1")
+    page.goto(service.url)
+    sync_api.expect(row(page, "camera-1")).to_be_visible()
+    page.route("**/v1/**", lambda route: route.abort())
+    sync_api.expect(page.locator("#connection")).to_contain_text("does not answer")
+    sync_api.expect(row(page, "camera-1")).to_be_visible()
+    page.unroute("**/v1/**")
+    sync_api.expect(page.locator("#connection")).to_have_text("Live")
+
+
+@needs_chromium
+def test_the_reference_of_the_api_lists_every_operation(server, page):
+    page.goto(server.url + "/docs")
+    api = server.get("/openapi.json")
+    operations = [op["operationId"] for item in api["paths"].values() for method, op in item.items() if method in ("get", "post")]
+    sync_api.expect(page.locator("main section h2")).to_have_count(len(operations))
+    for name in api["components"]["schemas"]:
+        assert page.locator(f"#schema-{name}").count() == 1
+    if "DRIFTD_SCREENSHOTS" in os.environ:
+        page.screenshot(path=pathlib.Path(os.environ["DRIFTD_SCREENSHOTS"]) / "docs.png")
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_file_of_the_page_forbids_foreign_content(server, path):
+    status, headers, body = server.request("GET", path)
+    assert status == 200 and body
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+
+
+def test_the_pages_name_no_other_host(server):
+    for path in PAGES:
+        _, _, body = server.request("GET", path)
+        foreign = re.findall(r"https?://[^\s'\"<)]+", body if isinstance(body, str) else "")
+        assert set(foreign) <= {"http://www.w3.org/2000/svg"}, path
