@@ -1,7 +1,10 @@
 #include "api/audit_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -19,7 +22,15 @@ namespace json = boost::json;
 
 constexpr std::uint64_t kMaxShards = 100'000;
 
-json::array to_json(const drift::Quantiles& q) { return {q.min, q.q05, q.q25, q.median, q.q75, q.q95, q.max}; }
+// Numbers stand as strings: Boost.JSON reads some of them back one unit in the last place off, and shards must agree exactly.
+std::string exact(double value) {
+  std::array<char, 32> text{};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
+json::array to_json(const drift::Quantiles& q) {
+  return {exact(q.min), exact(q.q05), exact(q.q25), exact(q.median), exact(q.q75), exact(q.q95), exact(q.max)};
+}
 
 // A field of an object that a driftd wrote; anything else in its place is damage.
 template <class T>
@@ -30,8 +41,22 @@ T field(const json::object& object, std::string_view key, const std::string& wha
   throw Error{Errc::corrupt, what + " lacks a sound \"" + std::string{key} + "\"; run the audit again into a fresh directory"};
 }
 
+double parse_exact(const std::string& text, const std::string& what) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) {
+    throw Error{Errc::corrupt, what + ": '" + clean_utf8(text, 32) + "' is not a number"};
+  }
+  return value;
+}
+
+double exact_field(const json::object& object, std::string_view key, const std::string& what) {
+  return parse_exact(field<std::string>(object, key, what), what);
+}
+
 drift::Quantiles quantiles(const json::object& object, std::string_view key, const std::string& what) {
-  const auto q = field<std::vector<double>>(object, key, what);
+  std::vector<double> q;
+  for (const auto& text : field<std::vector<std::string>>(object, key, what)) q.push_back(parse_exact(text, what));
   if (q.size() != 7) throw Error{Errc::corrupt, what + ": \"" + std::string{key} + "\" is not seven numbers"};
   return {q[0], q[1], q[2], q[3], q[4], q[5], q[6]};
 }
@@ -44,10 +69,10 @@ ReferenceSummary parse_reference(const json::object& object, const std::string& 
   r.items = field<std::uint64_t>(object, "items", what);
   r.score = quantiles(object, "score", what);
   r.distance = quantiles(object, "distance", what);
-  r.score_threshold = field<double>(object, "score_threshold", what);
-  r.distance_threshold = field<double>(object, "distance_threshold", what);
-  r.histogram_low = field<double>(object, "histogram_low", what);
-  r.histogram_high = field<double>(object, "histogram_high", what);
+  r.score_threshold = exact_field(object, "score_threshold", what);
+  r.distance_threshold = exact_field(object, "distance_threshold", what);
+  r.histogram_low = exact_field(object, "histogram_low", what);
+  r.histogram_high = exact_field(object, "histogram_high", what);
   r.histogram = field<std::vector<std::uint64_t>>(object, "histogram", what);
   if (r.histogram.size() != kScoreBins || !(r.histogram_high > r.histogram_low)) {
     throw Error{Errc::corrupt, what + ": the reference's histogram is damaged"};
@@ -62,10 +87,10 @@ json::object to_json(const ReferenceSummary& r) {
           {"items", r.items},
           {"score", to_json(r.score)},
           {"distance", to_json(r.distance)},
-          {"score_threshold", r.score_threshold},
-          {"distance_threshold", r.distance_threshold},
-          {"histogram_low", r.histogram_low},
-          {"histogram_high", r.histogram_high},
+          {"score_threshold", exact(r.score_threshold)},
+          {"distance_threshold", exact(r.distance_threshold)},
+          {"histogram_low", exact(r.histogram_low)},
+          {"histogram_high", exact(r.histogram_high)},
           {"histogram", json::value_from(r.histogram)}};
 }
 
@@ -114,7 +139,7 @@ json::object to_json(const AuditPlan& plan) {
   return {{"format", kAuditFormat},
           {"rule", plan.rule},
           {"k", plan.k},
-          {"alpha", plan.alpha},
+          {"alpha", exact(plan.alpha)},
           {"reference", to_json(plan.reference)},
           {"source", {{"root", plan.source.root}, {"images", plan.source.images}, {"sha256", plan.source.sha256}}},
           {"shard", plan.shard},
@@ -135,7 +160,7 @@ AuditPlan parse_plan(std::string_view text, const std::string& what) {
   AuditPlan plan;
   plan.rule = drift::name_of(drift::rule_of(field<std::string>(object, "rule", what)));
   plan.k = field<std::size_t>(object, "k", what);
-  plan.alpha = field<double>(object, "alpha", what);
+  plan.alpha = exact_field(object, "alpha", what);
   plan.reference = parse_reference(field<json::object>(object, "reference", what), what);
   const auto source = field<json::object>(object, "source", what);
   plan.source = {field<std::string>(source, "root", what), field<std::uint64_t>(source, "images", what),
@@ -153,11 +178,10 @@ std::string difference(const AuditPlan& a, const AuditPlan& b) {
   const auto differ = [](const std::string& name, const std::string& x, const std::string& y) {
     return x == y ? "" : "have another " + name + ": " + x + " and " + y;
   };
-  const auto number = [](double x) { return json::serialize(json::value{x}); };
   for (auto text : {differ("model", a.reference.model, b.reference.model),
                     differ("reference", a.reference.id + " " + a.reference.sha256, b.reference.id + " " + b.reference.sha256),
                     differ("rule", a.rule, b.rule), differ("k", std::to_string(a.k), std::to_string(b.k)),
-                    differ("alpha", number(a.alpha), number(b.alpha)),
+                    differ("alpha", exact(a.alpha), exact(b.alpha)),
                     differ("number of images", std::to_string(a.source.images), std::to_string(b.source.images)),
                     differ("list of images", a.source.sha256, b.source.sha256)}) {
     if (!text.empty()) return text;

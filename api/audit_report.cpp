@@ -1,6 +1,8 @@
 #include "api/audit_report.hpp"
 
+#include <array>
 #include <boost/json.hpp>
+#include <charconv>
 #include <utility>
 
 #include "api/audit_rows.hpp"
@@ -99,7 +101,10 @@ json::object top_level(const AuditReport& r) {
   };
 }
 
-std::string number(double value) { return json::serialize(json::value{value}); }
+std::string number(double value) {
+  std::array<char, 32> text{};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
 
 }  // namespace
 

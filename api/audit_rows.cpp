@@ -38,10 +38,19 @@ std::string number(T value) {
   return {text.data(), end};
 }
 
+// The double that is shown with as few digits as the float. Reading it through a float again gives the very distance, although
+// Boost.JSON reads some numbers one unit in the last place off.
+double shortest(double distance) {
+  const auto text = number(static_cast<float>(distance));
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
 std::string neighbours_json(const std::vector<drift::NearImage>& neighbours) {
   json::array list;
   for (const auto& n : neighbours) {
-    list.push_back(json::object{{"id", clean_utf8(n.id, kMaxText)}, {"label", clean_utf8(n.label, kMaxText)}, {"uri", clean_utf8(n.uri, kMaxText)}, {"distance", n.distance}});
+    list.push_back(json::object{{"id", clean_utf8(n.id, kMaxText)}, {"label", clean_utf8(n.label, kMaxText)}, {"uri", clean_utf8(n.uri, kMaxText)}, {"distance", shortest(n.distance)}});
   }
   return json::serialize(list);
 }
@@ -52,7 +61,7 @@ std::vector<drift::NearImage> parse_neighbours(const std::string& text) {
   for (const auto& value : list.as_array()) {
     const auto& n = value.as_object();
     neighbours.push_back({json::value_to<std::string>(n.at("id")), json::value_to<std::string>(n.at("label")),
-                          json::value_to<std::string>(n.at("uri")), json::value_to<double>(n.at("distance"))});
+                          json::value_to<std::string>(n.at("uri")), static_cast<float>(json::value_to<double>(n.at("distance")))});
   }
   return neighbours;
 }

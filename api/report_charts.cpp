@@ -46,7 +46,7 @@ std::vector<double> ticks(double from, double to) {
     if (step < rough) step = factor * power;
   }
   std::vector<double> result;
-  for (double i = std::ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; ++i) result.push_back(i * step);
+  for (double i = std::ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; ++i) result.push_back(i * step + 0.0);  // no -0
   return result;
 }
 
