@@ -59,7 +59,7 @@ const streamRows = new Map(); // name -> {row, cells, history}
 
 function sparkline(history) {
   const top = Math.max(0.1, ...history.map((h) => h.upper));
-  const x = (i) => (100 * i) / Math.max(1, kHistory - 1);
+  const x = (i) => (100 * i) / Math.max(9, history.length - 1); // the first points do not jump over the whole width
   const y = (value) => 20 * (1 - value / top);
   const line = history.map((h, i) => `${x(i)},${y(h.rate)}`);
   const upper = history.map((h, i) => `${x(i)},${y(h.upper)}`);
