@@ -49,7 +49,8 @@ void refuse_used(const fs::path& directory, const std::string& advice) {
   throw Error{Errc::conflict, directory.string() + " is not empty: " + advice};
 }
 
-// The rows that an interrupted run left: whole blocks, so that the rest is embedded in the batches of an undisturbed run.
+// The rows that an interrupted run left: whole blocks, so that the rest is embedded in the batches of an undisturbed
+// run.
 struct Durable {
   std::size_t images = 0;
   std::uintmax_t bytes = 0;
@@ -61,7 +62,8 @@ Durable find_durable(const fs::path& images_csv, std::span<const ImageSource> so
   std::size_t rows = 0;
   read_audit_rows(images_csv, [&](AuditImage&& image) {
     if (rows == sources.size() || image.row.path != sources[rows].uri) {
-      throw Error{Errc::conflict, images_csv.string() + " is of other images, from row " + std::to_string(rows + 1) + " on: start again in a fresh directory"};
+      throw Error{Errc::conflict, images_csv.string() + " is of other images, from row " + std::to_string(rows + 1) +
+                                      " on: start again in a fresh directory"};
     }
     ++rows;
     return true;
@@ -110,7 +112,8 @@ class BlockWriter {
     const auto scores = vectors.rows == 0 ? std::vector<Score>{} : score(reference_, vectors, options_);
     std::string rows;
     std::size_t next = 0;
-    for (const auto& image : block_) rows += audit_line(to_row(image, image.vector.empty() ? nullptr : &scores[next++]));
+    for (const auto& image : block_)
+      rows += audit_line(to_row(image, image.vector.empty() ? nullptr : &scores[next++]));
     file_.append(rows);
     block_.clear();
   }
@@ -133,10 +136,11 @@ void settle_plan(AuditPlan& plan, const AuditOptions& options) {
   const auto found = read_plan(out);
   auto why = difference(found, plan);
   if (why.empty() && (found.shard != plan.shard || found.shards != plan.shards)) {
-    why = "have another shard: " + std::to_string(found.shard) + "/" + std::to_string(found.shards) + " and " + std::to_string(plan.shard) +
-          "/" + std::to_string(plan.shards);
+    why = "have another shard: " + std::to_string(found.shard) + "/" + std::to_string(found.shards) + " and " +
+          std::to_string(plan.shard) + "/" + std::to_string(plan.shards);
   }
-  if (!why.empty()) throw Error{Errc::conflict, "the audit in " + out.string() + " and this one " + why + "; choose another --out"};
+  if (!why.empty())
+    throw Error{Errc::conflict, "the audit in " + out.string() + " and this one " + why + "; choose another --out"};
   plan.started = found.started;
 }
 
@@ -147,19 +151,21 @@ void write_results(const AuditReport& report, const AuditOutput& output) {
   write_file_atomically(output.out / kReportFile, to_json(report));
 }
 
-AuditReport conclude(const AuditPlan& plan, const AuditOutput& output, Clock::time_point start, std::uint64_t embedded) {
+AuditReport conclude(const AuditPlan& plan, const AuditOutput& output, Clock::time_point start,
+                     std::uint64_t embedded) {
   auto report = make_report(plan, output.out / kImagesFile, output.evidence, parse_condition(output.fail_on));
-  report.times = {plan.started, rfc3339(now_ms()), std::chrono::duration<double>(Clock::now() - start).count(), embedded};
+  report.times = {plan.started, rfc3339(now_ms()), std::chrono::duration<double>(Clock::now() - start).count(),
+                  embedded};
   write_results(report, output);
   return report;
 }
 
-void embed_rest(std::span<const ImageSource> sources, const Durable& durable, const embed::Bundle& bundle, const Reference& reference,
-                const AuditOptions& options) {
+void embed_rest(std::span<const ImageSource> sources, const Durable& durable, const embed::Bundle& bundle,
+                const Reference& reference, const AuditOptions& options) {
   AuditFile file{options.output.out / kImagesFile, durable.bytes};
   if (durable.bytes == 0) file.append(audit_header());
   if (durable.images == sources.size()) return;
-  const auto embedder = embed::load_embedder(bundle);
+  const auto embedder = embed::load_embedder(bundle, {.reproducible = true});
   BlockWriter writer{reference, options.scoring, file};
   Progress progress{"auditing", sources.size() - durable.images, options.quiet};
   std::size_t done = 0;
@@ -175,12 +181,15 @@ std::vector<std::pair<AuditPlan, fs::path>> read_parts(const std::vector<fs::pat
   std::vector<std::pair<AuditPlan, fs::path>> parts;
   for (const auto& directory : directories) {
     parts.emplace_back(read_plan(directory), directory);
-    if (!fs::exists(directory / kReportFile)) throw Error{Errc::not_found, directory.string() + " is unfinished: run it again with --resume"};
+    if (!fs::exists(directory / kReportFile))
+      throw Error{Errc::not_found, directory.string() + " is unfinished: run it again with --resume"};
     const auto why = difference(parts.front().first, parts.back().first);
-    if (!why.empty()) throw Error{Errc::conflict, directories.front().string() + " and " + directory.string() + " " + why};
+    if (!why.empty())
+      throw Error{Errc::conflict, directories.front().string() + " and " + directory.string() + " " + why};
     if (parts.back().first.shards != parts.front().first.shards) {
-      throw Error{Errc::conflict, directory.string() + " is of " + std::to_string(parts.back().first.shards) + " shards, " +
-                                      directories.front().string() + " of " + std::to_string(parts.front().first.shards)};
+      throw Error{Errc::conflict, directory.string() + " is of " + std::to_string(parts.back().first.shards) +
+                                      " shards, " + directories.front().string() + " of " +
+                                      std::to_string(parts.front().first.shards)};
     }
   }
   std::ranges::stable_sort(parts, {}, [](const auto& part) { return part.first.shard; });
@@ -191,7 +200,8 @@ std::vector<std::pair<AuditPlan, fs::path>> read_parts(const std::vector<fs::pat
   }
   for (std::size_t i = 0; i < parts.front().first.shards; ++i) {
     if (i < parts.size() && parts[i].first.shard == i + 1) continue;
-    throw Error{Errc::conflict, "shard " + std::to_string(i + 1) + "/" + std::to_string(parts.front().first.shards) + " is missing"};
+    throw Error{Errc::conflict,
+                "shard " + std::to_string(i + 1) + "/" + std::to_string(parts.front().first.shards) + " is missing"};
   }
   return parts;
 }

@@ -22,7 +22,8 @@ namespace json = boost::json;
 
 constexpr std::uint64_t kMaxShards = 100'000;
 
-// Numbers stand as strings: Boost.JSON reads some of them back one unit in the last place off, and shards must agree exactly.
+// Numbers stand as strings: Boost.JSON reads some of them back one unit in the last place off, and shards must agree
+// exactly.
 std::string exact(double value) {
   std::array<char, 32> text{};
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
@@ -38,7 +39,8 @@ T field(const json::object& object, std::string_view key, const std::string& wha
   if (const auto* value = object.if_contains(key)) {
     if (const auto result = json::try_value_to<T>(*value)) return *result;
   }
-  throw Error{Errc::corrupt, what + " lacks a sound \"" + std::string{key} + "\"; run the audit again into a fresh directory"};
+  throw Error{Errc::corrupt,
+              what + " lacks a sound \"" + std::string{key} + "\"; run the audit again into a fresh directory"};
 }
 
 double parse_exact(const std::string& text, const std::string& what) {
@@ -96,7 +98,8 @@ json::object to_json(const ReferenceSummary& r) {
 
 }  // namespace
 
-ReferenceSummary summarise(const Reference& reference, const fs::path& directory, const std::string& model, const ScoreOptions& options) {
+ReferenceSummary summarise(const Reference& reference, const fs::path& directory, const std::string& model,
+                           const ScoreOptions& options) {
   const auto& calibration = reference.calibration;
   const auto& distances = calibration.knn.at(options.k - 1);
   const auto& scores = options.rule == drift::Rule::blend ? calibration.blend : distances;
@@ -150,7 +153,8 @@ json::object to_json(const AuditPlan& plan) {
 AuditPlan parse_plan(std::string_view text, const std::string& what) {
   boost::system::error_code error;
   const auto value = json::parse(text, error);
-  if (error || !value.is_object()) throw Error{Errc::corrupt, what + " is not a JSON object; run the audit again into a fresh directory"};
+  if (error || !value.is_object())
+    throw Error{Errc::corrupt, what + " is not a JSON object; run the audit again into a fresh directory"};
   const auto& object = value.as_object();
   const auto format = field<std::int64_t>(object, "format", what);
   if (format != kAuditFormat) {
@@ -168,7 +172,8 @@ AuditPlan parse_plan(std::string_view text, const std::string& what) {
   plan.shard = field<std::uint64_t>(object, "shard", what);
   plan.shards = field<std::uint64_t>(object, "shards", what);
   plan.started = field<std::string>(object, "started", what);
-  if (plan.shard < 1 || plan.shard > plan.shards || plan.shards > kMaxShards || plan.k < 1 || plan.k > drift::kNeighbours) {
+  if (plan.shard < 1 || plan.shard > plan.shards || plan.shards > kMaxShards || plan.k < 1 ||
+      plan.k > drift::kNeighbours) {
     throw Error{Errc::corrupt, what + " has a shard or a k out of range"};
   }
   return plan;
@@ -178,12 +183,13 @@ std::string difference(const AuditPlan& a, const AuditPlan& b) {
   const auto differ = [](const std::string& name, const std::string& x, const std::string& y) {
     return x == y ? "" : "have another " + name + ": " + x + " and " + y;
   };
-  for (auto text : {differ("model", a.reference.model, b.reference.model),
-                    differ("reference", a.reference.id + " " + a.reference.sha256, b.reference.id + " " + b.reference.sha256),
-                    differ("rule", a.rule, b.rule), differ("k", std::to_string(a.k), std::to_string(b.k)),
-                    differ("alpha", exact(a.alpha), exact(b.alpha)),
-                    differ("number of images", std::to_string(a.source.images), std::to_string(b.source.images)),
-                    differ("list of images", a.source.sha256, b.source.sha256)}) {
+  for (auto text :
+       {differ("model", a.reference.model, b.reference.model),
+        differ("reference", a.reference.id + " " + a.reference.sha256, b.reference.id + " " + b.reference.sha256),
+        differ("rule", a.rule, b.rule), differ("k", std::to_string(a.k), std::to_string(b.k)),
+        differ("alpha", exact(a.alpha), exact(b.alpha)),
+        differ("number of images", std::to_string(a.source.images), std::to_string(b.source.images)),
+        differ("list of images", a.source.sha256, b.source.sha256)}) {
     if (!text.empty()) return text;
   }
   return "";
@@ -191,7 +197,9 @@ std::string difference(const AuditPlan& a, const AuditPlan& b) {
 
 ShardRange shard_range(const AuditPlan& plan) {
   const auto blocks = (plan.source.images + kEmbedChunk - 1) / kEmbedChunk;
-  const auto border = [&](std::uint64_t shard) { return std::min(blocks * shard / plan.shards * kEmbedChunk, plan.source.images); };
+  const auto border = [&](std::uint64_t shard) {
+    return std::min(blocks * shard / plan.shards * kEmbedChunk, plan.source.images);
+  };
   return {border(plan.shard - 1), border(plan.shard)};
 }
 

@@ -1,8 +1,8 @@
 // What an audit was asked to do, fixed before its first image: audit.json in the audit's directory.
 //
-// The report is a function of this plan and of images.csv alone, and that is why a run that was cut off and continued, or cut into
-// shards and merged, ends with the same numbers as one undisturbed run.
-// Thread-safe: values and pure functions, but for summarise(), which reads the reference.
+// The report is a function of this plan and of images.csv alone, and that is why a run that was cut off and continued,
+// or cut into shards and merged, ends with the same numbers as one undisturbed run. Thread-safe: values and pure
+// functions, but for summarise(), which reads the reference.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -54,20 +54,20 @@ struct AuditPlan {
   std::string started;  // RFC 3339; no part of what is compared
 };
 
-[[nodiscard]] ReferenceSummary summarise(const Reference& reference, const std::filesystem::path& directory, const std::string& model,
-                                         const ScoreOptions& options);
+[[nodiscard]] ReferenceSummary summarise(const Reference& reference, const std::filesystem::path& directory,
+                                         const std::string& model, const ScoreOptions& options);
 [[nodiscard]] SourceSummary summarise(const std::vector<ImageSource>& sources, const std::string& where);
 
 [[nodiscard]] boost::json::object to_json(const AuditPlan& plan);
 // Throws Error: corrupt when text is no such plan, invalid_argument for a newer format. `what` names it in the message.
 [[nodiscard]] AuditPlan parse_plan(std::string_view text, const std::string& what);
 
-// Why two plans cannot be parts of one audit, as the end of a sentence ("have another alpha: 0.05 and 0.01"); empty when they can.
-// Shards and times are not compared.
+// Why two plans cannot be parts of one audit, as the end of a sentence ("have another alpha: 0.05 and 0.01"); empty
+// when they can. Shards and times are not compared.
 [[nodiscard]] std::string difference(const AuditPlan& a, const AuditPlan& b);
 
-// The images of a shard, [first, last) in the list. Cut at whole blocks of kEmbedChunk, so that every image is embedded in the same
-// batch as in one run: a batch of another size may round differently.
+// The images of a shard, [first, last) in the list. Cut at whole blocks of kEmbedChunk, so that every image is embedded
+// in the same batch as in one run: a batch of another size may round differently.
 struct ShardRange {
   std::size_t first = 0;
   std::size_t last = 0;

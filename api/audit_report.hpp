@@ -20,8 +20,8 @@ namespace driftd::api {
 struct AuditTimes {
   std::string started;
   std::string finished;
-  double seconds = 0;            // of the process that finished it
-  std::uint64_t images = 0;      // that this process embedded; fewer than all after --resume, none after a merge
+  double seconds = 0;        // of the process that finished it
+  std::uint64_t images = 0;  // that this process embedded; fewer than all after --resume, none after a merge
 };
 
 struct AuditReport {
@@ -33,10 +33,10 @@ struct AuditReport {
   AuditTimes times;
 };
 
-// Sums up images.csv in one pass; 16 bytes an image and `evidence` rows are kept in memory. Throws Error: what read_audit_rows() throws;
-// corrupt when the file has another number of rows than the plan's shard has images.
-[[nodiscard]] AuditReport make_report(const AuditPlan& plan, const std::filesystem::path& images_csv, std::size_t evidence,
-                                      const Condition& fail_on);
+// Sums up images.csv in one pass; 16 bytes an image and `evidence` rows are kept in memory. Throws Error: what
+// read_audit_rows() throws; corrupt when the file has another number of rows than the plan's shard has images.
+[[nodiscard]] AuditReport make_report(const AuditPlan& plan, const std::filesystem::path& images_csv,
+                                      std::size_t evidence, const Condition& fail_on);
 
 // Each key of the top level on a line of its own.
 [[nodiscard]] std::string to_json(const AuditReport& report);

@@ -1,7 +1,7 @@
 // images.csv of an audit: one row an image, in the order of the sources (RFC 4180, UTF-8 where the paths are).
 //
-// Written block by block and made durable after each, so that a run can be continued after a crash. A number is written with the
-// fewest digits that give it back exactly, so a report made from the file equals one made from the memory.
+// Written block by block and made durable after each, so that a run can be continued after a crash. A number is written
+// with the fewest digits that give it back exactly, so a report made from the file equals one made from the memory.
 #pragma once
 
 #include <cstddef>
@@ -25,15 +25,17 @@ struct AuditImage {
 [[nodiscard]] std::string audit_header();
 [[nodiscard]] std::string audit_line(const AuditImage& image);
 
-// Reads rows one by one in constant memory and returns the bytes up to the end of the last row used. Stops before a last row that was
-// cut off, or as soon as `use` returns false. Throws Error: not_found, corrupt (naming the row) for anything that audit_line() cannot
-// have written.
+// Reads rows one by one in constant memory and returns the bytes up to the end of the last row used. Stops before a
+// last row that was cut off, or as soon as `use` returns false. Throws Error: not_found, corrupt (naming the row) for
+// anything that audit_line() cannot have written.
 std::uintmax_t read_audit_rows(const std::filesystem::path& path, const std::function<bool(AuditImage&&)>& use);
 
-// Appends to a file and makes it durable. Confined to one thread. Throws Error{internal} with the system's reason (a full disk).
+// Appends to a file and makes it durable. Confined to one thread. Throws Error{internal} with the system's reason (a
+// full disk).
 class AuditFile {
  public:
-  // Keeps the first `keep` bytes of path, which is created when it does not exist.
+  // Keeps the first `keep` bytes of path, which is created when it does not exist. Throws Error{conflict} while another
+  // AuditFile has it open, in this process or another.
   AuditFile(const std::filesystem::path& path, std::uintmax_t keep);
   ~AuditFile();
   AuditFile(const AuditFile&) = delete;

@@ -23,12 +23,15 @@ struct Quantity {
 };
 
 constexpr std::array kQuantities{
-    Quantity{"ood_rate", "share of the scored images that are out of distribution", [](const drift::Report& r) { return r.ood.rate; }},
+    Quantity{"ood_rate", "share of the scored images that are out of distribution",
+             [](const drift::Report& r) { return r.ood.rate; }},
     Quantity{"ood_rate.lower", "lower end of its 95% interval: above the limit means surely above",
              [](const drift::Report& r) { return r.ood.bounds.lower; }},
-    Quantity{"ood_rate.upper", "upper end of its 95% interval", [](const drift::Report& r) { return r.ood.bounds.upper; }},
+    Quantity{"ood_rate.upper", "upper end of its 95% interval",
+             [](const drift::Report& r) { return r.ood.bounds.upper; }},
     Quantity{"failed_share", "share of all images that could not be scored", failed_share},
-    Quantity{"ks", "Kolmogorov-Smirnov distance of the p-values from uniform", [](const drift::Report& r) { return r.p_ks; }},
+    Quantity{"ks", "Kolmogorov-Smirnov distance of the p-values from uniform",
+             [](const drift::Report& r) { return r.p_ks; }},
 };
 
 struct Sign {
@@ -36,8 +39,8 @@ struct Sign {
   Comparison comparison;
 };
 
-constexpr std::array kSigns{Sign{">=", Comparison::greater_equal}, Sign{"<=", Comparison::less_equal}, Sign{">", Comparison::greater},
-                            Sign{"<", Comparison::less}};
+constexpr std::array kSigns{Sign{">=", Comparison::greater_equal}, Sign{"<=", Comparison::less_equal},
+                            Sign{">", Comparison::greater}, Sign{"<", Comparison::less}};
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -54,10 +57,14 @@ const Quantity* find_quantity(std::string_view name) {
 
 bool holds(double value, Comparison comparison, double limit) {
   switch (comparison) {
-    case Comparison::greater: return value > limit;
-    case Comparison::greater_equal: return value >= limit;
-    case Comparison::less: return value < limit;
-    case Comparison::less_equal: return value <= limit;
+    case Comparison::greater:
+      return value > limit;
+    case Comparison::greater_equal:
+      return value >= limit;
+    case Comparison::less:
+      return value < limit;
+    case Comparison::less_equal:
+      return value <= limit;
   }
   return false;
 }
@@ -104,8 +111,11 @@ Condition parse_condition(std::string_view text) {
     const auto number = trim(trimmed.substr(at + sign.text.size()));
     double limit = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), limit);
-    if (find_quantity(name) == nullptr || error != std::errc{} || end != number.data() + number.size() || !std::isfinite(limit)) break;
-    return {std::string{name} + " " + std::string{sign.text} + " " + std::string{number}, std::string{name}, sign.comparison, limit};
+    if (find_quantity(name) == nullptr || error != std::errc{} || end != number.data() + number.size() ||
+        !std::isfinite(limit))
+      break;
+    return {std::string{name} + " " + std::string{sign.text} + " " + std::string{number}, std::string{name},
+            sign.comparison, limit};
   }
   throw refuse();
 }
@@ -116,11 +126,17 @@ Verdict decide(const Condition& condition, const drift::Report& report) {
   const auto* quantity = find_quantity(condition.name);
   const double value = quantity == nullptr ? 0 : quantity->value(report);
   verdict.drift = quantity != nullptr && holds(value, condition.comparison, condition.limit);
+  if (report.images == 0) {  // a shard of a list that is shorter than the number of shards
+    verdict.drift = false;
+    verdict.text = "no drift: this shard has no images";
+    return verdict;
+  }
   if (report.ood.images == 0) {
     // No bound says anything about no images, but a limit on failures may.
     verdict.sound = false;
     verdict.drift = verdict.drift && condition.name == "failed_share";
-    verdict.text = std::string{verdict.drift ? "drift: " : "no verdict: "} + "none of " + std::to_string(report.images) + " images could be scored";
+    verdict.text = std::string{verdict.drift ? "drift: " : "no verdict: "} + "none of " +
+                   std::to_string(report.images) + " images could be scored";
     return verdict;
   }
   verdict.text = (verdict.drift ? "drift: " : "no drift: ") + rate_sentence(report);
@@ -130,7 +146,8 @@ Verdict decide(const Condition& condition, const drift::Report& report) {
   }
   std::array<char, 32> number{};
   std::snprintf(number.data(), number.size(), "%.4g", value);
-  verdict.text += "; " + condition.name + " is " + number.data() + ", limit " + condition.text.substr(condition.name.size() + 1);
+  verdict.text +=
+      "; " + condition.name + " is " + number.data() + ", limit " + condition.text.substr(condition.name.size() + 1);
   return verdict;
 }
 

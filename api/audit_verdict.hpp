@@ -30,8 +30,8 @@ inline constexpr const char* kDefaultCondition = "ood_rate.lower > 0.10";
 
 struct Verdict {
   bool drift = false;
-  bool sound = true;     // false: not one image could be scored, so there is no answer
-  std::string text;      // one sentence for a person
+  bool sound = true;  // false: not one image could be scored, so there is no answer
+  std::string text;   // one sentence for a person
   std::string condition;
 };
 

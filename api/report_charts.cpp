@@ -25,12 +25,14 @@ std::string text_of(double value, const char* format = "%.4g") {
   return text.data();
 }
 
-std::string at(double coordinate) { return text_of(coordinate, "%.1f"); }
+std::string at(double coordinate) {
+  return text_of(coordinate, "%.1f");
+}
 
 // From values to user units.
 struct Scale {
-  double from, to;      // values
-  double start, end;    // user units
+  double from, to;    // values
+  double start, end;  // user units
   [[nodiscard]] std::string operator()(double value) const { return at(place(value)); }
   [[nodiscard]] double place(double value) const {
     return start + (std::clamp(value, std::min(from, to), std::max(from, to)) - from) / (to - from) * (end - start);
@@ -46,17 +48,19 @@ std::vector<double> ticks(double from, double to) {
     if (step < rough) step = factor * power;
   }
   std::vector<double> result;
-  for (double i = std::ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; ++i) result.push_back(i * step + 0.0);  // no -0
+  for (double i = std::ceil(from / step - 1e-9); i * step <= to + 1e-9 * step; ++i)
+    result.push_back(i * step + 0.0);  // no -0
   return result;
 }
 
-std::string line(const std::string& css, const std::string& x1, const std::string& y1, const std::string& x2, const std::string& y2) {
+std::string line(const std::string& css, const std::string& x1, const std::string& y1, const std::string& x2,
+                 const std::string& y2) {
   return "<line class=\"" + css + "\" x1=\"" + x1 + "\" y1=\"" + y1 + "\" x2=\"" + x2 + "\" y2=\"" + y2 + "\"/>";
 }
 
 std::string rect(const std::string& css, double x, double y, double width, double height) {
-  return "<rect class=\"" + css + "\" x=\"" + at(x) + "\" y=\"" + at(y) + "\" width=\"" + at(std::max(0.0, width)) + "\" height=\"" +
-         at(std::max(0.0, height)) + "\"/>";
+  return "<rect class=\"" + css + "\" x=\"" + at(x) + "\" y=\"" + at(y) + "\" width=\"" + at(std::max(0.0, width)) +
+         "\" height=\"" + at(std::max(0.0, height)) + "\"/>";
 }
 
 std::string label(const std::string& css, const std::string& x, const std::string& y, const std::string& text) {
@@ -66,8 +70,9 @@ std::string label(const std::string& css, const std::string& x, const std::strin
 class Drawing {
  public:
   Drawing(const std::string& title, const std::string& description, double height) : height_{height} {
-    svg_ = "<svg role=\"img\" viewBox=\"0 0 " + at(kWidth) + " " + at(height) + "\" aria-label=\"" + escape_html(title + ". " + description) +
-           "\"><title>" + escape_html(title) + "</title><desc>" + escape_html(description) + "</desc>";
+    svg_ = "<svg role=\"img\" viewBox=\"0 0 " + at(kWidth) + " " + at(height) + "\" aria-label=\"" +
+           escape_html(title + ". " + description) + "\"><title>" + escape_html(title) + "</title><desc>" +
+           escape_html(description) + "</desc>";
   }
 
   Drawing& operator+=(const std::string& element) {
@@ -83,8 +88,9 @@ class Drawing {
   }
   void y_axis(const Scale& y, bool percent) {
     for (const double tick : ticks(y.from, y.to)) {
-      svg_ += line("grid", at(kLeft), y(tick), at(kWidth - kRight), y(tick)) +
-              label("tick end", at(kLeft - 5), at(y.place(tick) + 4), percent ? text_of(100 * tick) + "%" : text_of(tick));
+      svg_ +=
+          line("grid", at(kLeft), y(tick), at(kWidth - kRight), y(tick)) +
+          label("tick end", at(kLeft - 5), at(y.place(tick) + 4), percent ? text_of(100 * tick) + "%" : text_of(tick));
     }
   }
   // A dashed upright line with its name above it.
@@ -105,19 +111,25 @@ Scale horizontal(double from, double to) {
   return {from, to, kLeft, kWidth - kRight};
 }
 
-Scale vertical(double to, double height) { return {0, to > 0 ? to : 1, height - kBottom, kTop}; }
+Scale vertical(double to, double height) {
+  return {0, to > 0 ? to : 1, height - kBottom, kTop};
+}
 
 std::string draw_box(const Box& box, const Scale& x, double y) {
   constexpr double kHalf = 12;
   const auto& q = box.values;
   const auto end = [&](double value) { return line("whisker", x(value), at(y - 6), x(value), at(y + 6)); };
-  const auto dot = [&](double value) { return "<circle class=\"dot " + box.css_class + "\" cx=\"" + x(value) + "\" cy=\"" + at(y) + "\" r=\"2.5\"/>"; };
+  const auto dot = [&](double value) {
+    return "<circle class=\"dot " + box.css_class + "\" cx=\"" + x(value) + "\" cy=\"" + at(y) + "\" r=\"2.5\"/>";
+  };
   return line("whisker", x(q.q05), at(y), x(q.q95), at(y)) + end(q.q05) + end(q.q95) +
          rect("box " + box.css_class, x.place(q.q25), y - kHalf, x.place(q.q75) - x.place(q.q25), 2 * kHalf) +
          line("median", x(q.median), at(y - kHalf), x(q.median), at(y + kHalf)) + dot(q.min) + dot(q.max);
 }
 
-double sum(std::span<const std::uint64_t> counts) { return static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0})); }
+double sum(std::span<const std::uint64_t> counts) {
+  return static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
+}
 
 double largest_share(std::span<const std::uint64_t> counts) {
   return counts.empty() ? 0 : static_cast<double>(*std::ranges::max_element(counts)) / std::max(1.0, sum(counts));
@@ -129,12 +141,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : clean_utf8(text, 4096)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
     }
   }
   return out;
@@ -165,10 +188,13 @@ std::string box_plot(const std::vector<Box>& boxes, double limit) {
   return std::move(drawing).finish();
 }
 
-std::string score_histogram(std::span<const std::uint64_t> reference, std::span<const std::uint64_t> audited, double low, double high,
-                            double limit) {
+std::string score_histogram(std::span<const std::uint64_t> reference, std::span<const std::uint64_t> audited,
+                            double low, double high, double limit) {
   constexpr double kHeight = 250;
-  Drawing drawing{"Scores", "Histogram of the scores of the reference's own images and of the audited ones; limit " + text_of(limit, "%.3g"), kHeight};
+  Drawing drawing{
+      "Scores",
+      "Histogram of the scores of the reference's own images and of the audited ones; limit " + text_of(limit, "%.3g"),
+      kHeight};
   const auto x = horizontal(low, high);
   const auto y = vertical(1.05 * std::max(largest_share(reference), largest_share(audited)), kHeight);
   drawing.x_axis(x, "score (the last bar counts everything above, too)");
@@ -178,7 +204,9 @@ std::string score_histogram(std::span<const std::uint64_t> reference, std::span<
     const double from = low + bin * static_cast<double>(i);
     const double top = y.place(static_cast<double>(audited[i]) / std::max(1.0, sum(audited)));
     const bool outside = from + bin / 2 >= limit;
-    if (audited[i] > 0) drawing += rect(outside ? "bar outside" : "bar inside", x.place(from), top, x.place(from + bin) - x.place(from) - 0.5, y.start - top);
+    if (audited[i] > 0)
+      drawing += rect(outside ? "bar outside" : "bar inside", x.place(from), top,
+                      x.place(from + bin) - x.place(from) - 0.5, y.start - top);
   }
   std::string outline = "M" + x(low) + " " + at(y.start);
   for (std::size_t i = 0; i < reference.size(); ++i) {
@@ -204,7 +232,10 @@ std::string p_value_plot(std::span<const std::uint64_t> histogram, double alpha)
     if (p <= alpha + 1e-9) at_alpha = below / total;
     path += " L" + x(p) + " " + y(below / total);
   }
-  Drawing drawing{"p-values", "Share of the audited images with a p-value up to x; " + text_of(100 * at_alpha, "%.1f") + "% are at or below " + text_of(alpha), kHeight};
+  Drawing drawing{"p-values",
+                  "Share of the audited images with a p-value up to x; " + text_of(100 * at_alpha, "%.1f") +
+                      "% are at or below " + text_of(alpha),
+                  kHeight};
   drawing.x_axis(x, "p-value");
   drawing.y_axis(y, true);
   drawing += line("expected", x(0), y(0), x(1), y(1));
@@ -221,7 +252,8 @@ std::string order_plot(const std::vector<drift::OrderBin>& bins, double alpha) {
     images += static_cast<double>(bin.ood.images);
     top = std::max(top, bin.ood.bounds.upper);
   }
-  Drawing drawing{"OOD rate over the order of the images", std::to_string(bins.size()) + " stretches of equal length, with 95% bounds", kHeight};
+  Drawing drawing{"OOD rate over the order of the images",
+                  std::to_string(bins.size()) + " stretches of equal length, with 95% bounds", kHeight};
   const auto x = horizontal(0, std::max(1.0, images));
   const auto y = vertical(std::min(1.0, 1.05 * top), kHeight);
   drawing.x_axis(x, "scored image", "%.0f");
@@ -231,12 +263,14 @@ std::string order_plot(const std::vector<drift::OrderBin>& bins, double alpha) {
     const auto first = static_cast<double>(bin.first);
     const auto last = first + static_cast<double>(bin.ood.images);
     const auto upper = y.place(bin.ood.bounds.upper);
-    drawing += rect("band inside", x.place(first), upper, x.place(last) - x.place(first), y.place(bin.ood.bounds.lower) - upper);
+    drawing += rect("band inside", x.place(first), upper, x.place(last) - x.place(first),
+                    y.place(bin.ood.bounds.lower) - upper);
     rates += (rates.empty() ? "M" : " L") + x(first) + " " + y(bin.ood.rate) + " H" + x(last);
   }
   if (!rates.empty()) drawing += "<path class=\"curve inside\" d=\"" + rates + "\"/>";
   drawing += line("limit", at(kLeft), y(alpha), at(kWidth - kRight), y(alpha)) +
-             label("limit-name end", at(kWidth - kRight), at(kTop - 6), "dashed: " + text_of(100 * alpha) + "% expected without drift");
+             label("limit-name end", at(kWidth - kRight), at(kTop - 6),
+                   "dashed: " + text_of(100 * alpha) + "% expected without drift");
   return std::move(drawing).finish();
 }
 

@@ -27,8 +27,9 @@ struct Box {
 [[nodiscard]] std::string box_plot(const std::vector<Box>& boxes, double limit);
 
 // Shares of reference and audited images over equal bins of [low, high].
-[[nodiscard]] std::string score_histogram(std::span<const std::uint64_t> reference, std::span<const std::uint64_t> audited, double low,
-                                          double high, double limit);
+[[nodiscard]] std::string score_histogram(std::span<const std::uint64_t> reference,
+                                          std::span<const std::uint64_t> audited, double low, double high,
+                                          double limit);
 
 // Empirical distribution of the p-values (equal bins of (0, 1]) against the diagonal of a reference's own images.
 [[nodiscard]] std::string p_value_plot(std::span<const std::uint64_t> histogram, double alpha);

@@ -27,7 +27,9 @@ struct Failure {
   std::jmp_buf jump;
 };
 
-[[noreturn]] void jump_out(j_common_ptr info) { std::longjmp(reinterpret_cast<Failure*>(info->err)->jump, 1); }
+[[noreturn]] void jump_out(j_common_ptr info) {
+  std::longjmp(reinterpret_cast<Failure*>(info->err)->jump, 1);
+}
 
 // libjpeg leaves by longjmp, which runs no destructor: nothing here has one.
 bool compress(const embed::Image& image, int quality, unsigned char** bytes, unsigned long* size) {
@@ -68,7 +70,8 @@ embed::Image shrink(embed::Image image) {
 
 std::string base64(const std::vector<unsigned char>& bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock writes a closing zero
-  const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
+  const auto length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(length));
   return text;
 }

@@ -26,7 +26,8 @@ class Thumbnails {
   // budget: bytes of data URIs in all; what comes later has no picture.
   explicit Thumbnails(std::size_t budget) : left_{budget} {}
 
-  // None for a file that is gone, is no picture, or is over 64 MiB, and when the budget is spent. Longer side at most 112 pixels.
+  // None for a file that is gone, is no picture, or is over 64 MiB, and when the budget is spent. Longer side at most
+  // 112 pixels.
   [[nodiscard]] Thumbnail of(const std::filesystem::path& path);
 
  private:

@@ -30,6 +30,9 @@ struct EmbedderOptions {
   enum class Format { any, torchscript, aotinductor };
   Format format = Format::any;  // any: aotinductor where the bundle has it and it loads, else torchscript
   int threads = 0;              // inside one embed(); 0: all cores
+  // Batch sizes by a fixed rule instead of by measurement, which may choose others in each process. Batches of two sizes
+  // can differ in the last bit; with this, the same images in the same order give the same bits on one kind of machine.
+  bool reproducible = false;
 };
 
 // Loads the bundle's weights, recomputes its golden embeddings and times each batch size. Takes about 0.5 s, 2 s for

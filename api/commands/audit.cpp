@@ -32,7 +32,8 @@ void read_shard(const std::string& text, AuditOptions& options) {
   const bool sound = slash != std::string::npos && number(std::string_view{text}.substr(0, slash), options.shard) &&
                      number(std::string_view{text}.substr(slash + 1), options.shards);
   if (!sound || options.shard < 1 || options.shard > options.shards || options.shards > 100'000) {
-    throw Error{Errc::invalid_argument, "--shard " + text + ": write i/n, such as 2/8, with i from 1 to n (at most 100000)"};
+    throw Error{Errc::invalid_argument,
+                "--shard " + text + ": write i/n, such as 2/8, with i from 1 to n (at most 100000)"};
   }
 }
 
@@ -50,14 +51,22 @@ int run(RunOptions options) {
   return tell(run_audit(options.audit), options.audit.output);
 }
 
-int merge(const MergeOptions& options) { return tell(merge_audits(options.parts, options.output), options.output); }
+int merge(const MergeOptions& options) {
+  return tell(merge_audits(options.parts, options.output), options.output);
+}
 
 void add_output_options(CLI::App& command, AuditOutput& output) {
   command.add_option("--out", output.out, "Directory for report.json, images.csv and report.html")->required();
-  command.add_option("--fail-on", output.fail_on, "Exit with 3 when this holds: NAME (> | >= | < | <=) NUMBER, or never")->capture_default_str();
-  command.add_option("--evidence", output.evidence, "Strangest images shown with their nearest training images")->capture_default_str()->check(CLI::Range(0, 1000));
-  command.add_option("--reference-images", output.reference_images, "Folder that the reference was built from, for pictures in report.html");
-  command.add_option("--metrics-file", output.metrics_file, "Also write Prometheus text to this file (node_exporter's textfile collector)");
+  command
+      .add_option("--fail-on", output.fail_on, "Exit with 3 when this holds: NAME (> | >= | < | <=) NUMBER, or never")
+      ->capture_default_str();
+  command.add_option("--evidence", output.evidence, "Strangest images shown with their nearest training images")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1000));
+  command.add_option("--reference-images", output.reference_images,
+                     "Folder that the reference was built from, for pictures in report.html");
+  command.add_option("--metrics-file", output.metrics_file,
+                     "Also write Prometheus text to this file (node_exporter's textfile collector)");
   command.footer("Names for --fail-on:\n" + condition_help());
 }
 
@@ -70,13 +79,24 @@ void add_audit_command(CLI::App& app, Chosen& chosen) {
   auto& audit = options->audit;
   auto* run_command = group->add_subcommand("run", "Audit a folder or a list, or one shard of it");
   run_command->add_option("--reference", audit.reference, "Directory of the reference")->required();
-  run_command->add_option("--images", audit.images, "Folder (root/label/image or flat), list of paths, or - for a list on standard input")->required();
+  run_command
+      ->add_option("--images", audit.images,
+                   "Folder (root/label/image or flat), list of paths, or - for a list on standard input")
+      ->required();
   run_command->add_option("--model", audit.model, "Bundle; default: the one that the reference was built with");
   run_command->add_option("--rule", options->rule, "blend or knn")->capture_default_str();
-  run_command->add_option("--k", audit.scoring.k, "Neighbours listed, and the k of rule knn")->capture_default_str()->check(CLI::Range(1, 10));
-  run_command->add_option("--alpha", audit.scoring.alpha, "p-value at which an image counts as out of distribution")->capture_default_str()->check(CLI::Range(0.0, 1.0));
-  run_command->add_option("--shard", options->shard, "i/n: only the i-th of n parts, for `audit merge`; all must see the same list")->capture_default_str();
-  run_command->add_flag("--resume", audit.resume, "Continue the audit in --out that was cut off; start it when there is none");
+  run_command->add_option("--k", audit.scoring.k, "Neighbours listed, and the k of rule knn")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10));
+  run_command->add_option("--alpha", audit.scoring.alpha, "p-value at which an image counts as out of distribution")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  run_command
+      ->add_option("--shard", options->shard,
+                   "i/n: only the i-th of n parts, for `audit merge`; all must see the same list")
+      ->capture_default_str();
+  run_command->add_flag("--resume", audit.resume,
+                        "Continue the audit in --out that was cut off; start it when there is none");
   run_command->add_flag("--quiet", audit.quiet, "No progress");
   add_output_options(*run_command, audit.output);
   run_command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });

@@ -22,7 +22,16 @@ namespace {
 
 AuditPlan plan_of(std::uint64_t images, std::uint64_t shard = 1, std::uint64_t shards = 1) {
   AuditPlan plan;
-  plan.reference = {"default@1", "ab", "net@sha256:cd", 400, {-8, -5, -2, 0, 2, 5, 9}, {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}, 5, 0.6, -8, 18,
+  plan.reference = {"default@1",
+                    "ab",
+                    "net@sha256:cd",
+                    400,
+                    {-8, -5, -2, 0, 2, 5, 9},
+                    {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7},
+                    5,
+                    0.6,
+                    -8,
+                    18,
                     std::vector<std::uint64_t>(kScoreBins, 3)};
   plan.source = {"/images", images, "ef"};
   plan.shard = shard;
@@ -63,7 +72,9 @@ std::string csv_of(const std::vector<AuditImage>& images) {
   return text;
 }
 
-void write(const std::filesystem::path& path, const std::string& text) { std::ofstream{path, std::ios::binary} << text; }
+void write(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream{path, std::ios::binary} << text;
+}
 
 // All of a report but its times.
 boost::json::object numbers_of(const AuditReport& report) {
@@ -75,7 +86,8 @@ boost::json::object numbers_of(const AuditReport& report) {
 drift::Report rates(std::uint64_t flagged, std::uint64_t scored, std::uint64_t all) {
   drift::Report report;
   report.images = all;
-  report.ood = {scored, flagged, scored == 0 ? 0 : static_cast<double>(flagged) / static_cast<double>(scored), drift::wilson(flagged, scored)};
+  report.ood = {scored, flagged, scored == 0 ? 0 : static_cast<double>(flagged) / static_cast<double>(scored),
+                drift::wilson(flagged, scored)};
   return report;
 }
 
@@ -86,7 +98,8 @@ TEST_CASE("a row of images.csv reads back exactly, whatever its texts hold") {
   const auto written = images_of(40);
   write(folder / "images.csv", csv_of(written));
   std::vector<AuditImage> read;
-  const auto end = read_audit_rows(folder / "images.csv", [&](AuditImage&& image) { return read.push_back(std::move(image)), true; });
+  const auto end = read_audit_rows(folder / "images.csv",
+                                   [&](AuditImage&& image) { return read.push_back(std::move(image)), true; });
   CHECK(end == std::filesystem::file_size(folder / "images.csv"));
   REQUIRE(read.size() == written.size());
   for (std::size_t i = 0; i < read.size(); ++i) {
@@ -120,8 +133,10 @@ TEST_CASE("a file cut at any byte gives its whole rows and where they end") {
 TEST_CASE("damage inside images.csv is refused with its row") {
   test::TempDir folder;
   const auto line = audit_line(images_of(1).front());
-  const std::string damaged[] = {"path,other\n", audit_header() + "too,few\n", audit_header() + line + "x,ok,,l,nan?,0.5,true,1,,,0,0,0,0,1,1,[]\n",
-                                 audit_header() + "x,ok,,l,1,0.5,maybe,1,,,0,0,0,0,1,1,[]\n", audit_header() + "x,ok,,l,1,0.5,true,1,,,0,0,0,0,1,1,{\n"};
+  const std::string damaged[] = {"path,other\n", audit_header() + "too,few\n",
+                                 audit_header() + line + "x,ok,,l,nan,0.5,true,1,,,0,0,0,0,1,1,[]\n",
+                                 audit_header() + "x,ok,,l,1,0.5,maybe,1,,,0,0,0,0,1,1,[]\n",
+                                 audit_header() + "x,ok,,l,1,0.5,true,1,,,0,0,0,0,1,1,{\n"};
   for (const auto& text : damaged) {
     CAPTURE(text);
     write(folder / "images.csv", text);
@@ -131,10 +146,14 @@ TEST_CASE("damage inside images.csv is refused with its row") {
   }
 }
 
-TEST_CASE("appending continues after the bytes that are kept") {
+TEST_CASE("appending continues after the bytes that are kept, one writer at a time") {
   test::TempDir folder;
   write(folder / "f", "kept torn");
-  AuditFile{folder / "f", 5}.append("new\n");
+  {
+    AuditFile file{folder / "f", 5};
+    file.append("new\n");
+    CHECK(test::code_of([&] { return AuditFile{folder / "f", 0}, 0; }) == Errc::conflict);
+  }
   CHECK(read_text(folder / "f") == "kept new\n");
 }
 
@@ -209,7 +228,8 @@ TEST_CASE("a condition is read whatever its spaces, and anything else is refused
   }
   CHECK(parse_condition("ks <= 1e-1").comparison == Condition::Comparison::less_equal);
   CHECK(parse_condition("never").name.empty());
-  for (const auto* text : {"", "rate > 1", "ks", "ks >", "ks > x", "ks > 0.1 0.2", "ks == 1", "ks > inf", "ks > nan", "0.1 < ks"}) {
+  for (const auto* text :
+       {"", "rate > 1", "ks", "ks >", "ks > x", "ks > 0.1 0.2", "ks == 1", "ks > inf", "ks > nan", "0.1 < ks"}) {
     CAPTURE(text);
     CHECK(test::code_of([&] { return parse_condition(text); }) == Errc::invalid_argument);
     CHECK(test::message_of([&] { return parse_condition(text); }).find("failed_share") != std::string::npos);
@@ -220,8 +240,9 @@ TEST_CASE("the verdict follows the condition and says why") {
   const auto limit = parse_condition(kDefaultCondition);
   const auto drifted = decide(limit, rates(420, 1000, 1003));
   CHECK(drifted.drift);
-  CHECK(drifted.text == "drift: 42.0% of 1000 images out of distribution (95% bounds 39.0% to 45.1%), 3 more could not be scored; "
-                        "ood_rate.lower is 0.3898, limit > 0.10");
+  CHECK(drifted.text ==
+        "drift: 42.0% of 1000 images out of distribution (95% bounds 39.0% to 45.1%), 3 more could not be scored; "
+        "ood_rate.lower is 0.3898, limit > 0.10");
   CHECK_FALSE(decide(limit, rates(10, 100, 100)).drift);  // 10% of few images is not surely above 10%
   CHECK_FALSE(decide(parse_condition("never"), rates(100, 100, 100)).drift);
   CHECK(decide(parse_condition("failed_share >= 0.5"), rates(0, 50, 100)).drift);
@@ -234,14 +255,16 @@ TEST_CASE("an audit that scored nothing has no verdict, unless failures were the
   CHECK_FALSE(none.sound);
   CHECK(none.text == "no verdict: none of 5 images could be scored");
   CHECK(decide(parse_condition("failed_share > 0.1"), rates(0, 0, 5)).drift);
+  CHECK(decide(parse_condition("ood_rate.upper > 0.10"), rates(0, 0, 0)).sound);  // an empty shard is no fault
 }
 
 TEST_CASE("the Prometheus text has one family a metric and a sample for each bound and status") {
   test::TempDir folder;
   write(folder / "images.csv", csv_of(images_of(100)));
   const auto text = to_prometheus(make_report(plan_of(100), folder / "images.csv", 0, {}), 1'700'000'000);
-  for (const auto* part : {"\ndriftd_audit_last_success_timestamp_seconds 1700000000\n", "driftd_audit_ood_ratio{bound=\"upper\"} ",
-                           "driftd_audit_images{status=\"ok\"} 91\n", "driftd_audit_images{status=\"undecodable\"} 9\n"}) {
+  for (const auto* part :
+       {"\ndriftd_audit_last_success_timestamp_seconds 1700000000\n", "driftd_audit_ood_ratio{bound=\"upper\"} ",
+        "driftd_audit_images{status=\"ok\"} 91\n", "driftd_audit_images{status=\"undecodable\"} 9\n"}) {
     CAPTURE(part);
     CHECK(text.find(part) != std::string::npos);
   }
