@@ -42,9 +42,10 @@ std::size_t neighbours_wanted(const Request& request, std::size_t fallback) {
 // One request in the house; the count goes down however the request ends.
 class Admission {
  public:
-  Admission(std::atomic<std::size_t>& count, std::size_t limit) : count_{count} {
+  Admission(std::atomic<std::size_t>& count, std::size_t limit, Metrics& metrics) : count_{count} {
     if (++count_ > limit) {
       --count_;
+      metrics.rejected("queue_full");
       throw Error{Errc::overloaded, "too many images are waiting; try again, or send fewer at a time"};
     }
   }
@@ -81,7 +82,7 @@ ScoringService::ScoringService(const embed::Bundle& bundle, std::unique_ptr<embe
       workers_{options.workers} {}
 
 asio::awaitable<Response> ScoringService::score(Request request) {
-  const Admission admission{pending_, options_.max_pending};
+  const Admission admission{pending_, options_.max_pending, metrics_};
   co_return co_await asio::co_spawn(workers_, score_on_worker(std::move(request)), asio::use_awaitable);
 }
 
@@ -122,10 +123,13 @@ Response ScoringService::answer(const Request& request, const Question& q) {
   const auto seen = monitor_.observe(q.stream, {manifest.id(), q.reference->calibration.ranked(), q.options.alpha}, std::move(observed), now_ms());
 
   metrics_.scored(manifest.name, q.stream, result.ood, result.score, result.p_value);
-  metrics_.stage("decode", q.decode_s);
-  metrics_.stage("queue", q.queue_s);
-  metrics_.stage("embed", q.embed_s);
   metrics_.stage("search", search_s);
+  metrics_.queue_depth(batcher_.queued());
+  if (q.properties) {  // an image, not a ready vector
+    metrics_.stage("decode", q.decode_s);
+    metrics_.stage("queue", q.queue_s);
+    metrics_.stage("embed", q.embed_s);
+  }
 
   boost::json::object object{{"request_id", request.id}, {"stream", q.stream}, {"reference", manifest.id()}, {"model", bundle_.id()}};
   for (auto& field : to_json(result)) object.insert(field);

@@ -197,6 +197,7 @@ def start_service(driftd, reference, tmp_path):
         config = {
             "http": {"port": 0},
             "admin": {"port": 0},
+            "model": {"threads": 1},  # tests run side by side: spinning threads would only take turns
             "references": {"default": str(reference)},
             "data_directory": str(folder / "data"),
             "streams": {"window": 100},
