@@ -1,14 +1,14 @@
 #include "api/image_body.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cctype>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
+#include "api/base64.hpp"
 #include "api/multipart.hpp"
 #include "core/error.hpp"
 
@@ -28,16 +28,6 @@ std::string media_type(std::string_view content_type) {
 
 ImageBytes view_of(std::string_view text) { return {{}, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}}; }
 
-ImageBytes decode_base64(std::string_view text) {
-  const auto padding = static_cast<std::size_t>(std::count(text.end() - std::min<std::ptrdiff_t>(2, std::ssize(text)), text.end(), '='));
-  ImageBytes image{std::vector<std::uint8_t>(text.size() / 4 * 3), {}};
-  const int size = text.size() % 4 == 0 ? EVP_DecodeBlock(image.owned.data(), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size())) : -1;
-  if (size < 0) throw Error{Errc::invalid_argument, "\"image\" is not base64 (RFC 4648, with padding, without line breaks)"};
-  image.owned.resize(static_cast<std::size_t>(size) - padding);
-  image.bytes = image.owned;
-  return image;
-}
-
 Vector read_vector(const json::array& numbers) {
   Vector vector;
   for (const auto& number : numbers) {
@@ -54,7 +44,11 @@ std::variant<ImageBytes, Vector> read_json(std::string_view body) {
   if (error || !value.is_object()) throw Error{Errc::invalid_argument, "the body is not a JSON object"};
   const auto& object = value.as_object();
   if (const auto* image = object.if_contains("image"); image != nullptr && image->is_string() && object.size() == 1) {
-    return decode_base64(image->as_string());
+    auto bytes = decode_base64(image->as_string());
+    if (!bytes) throw Error{Errc::invalid_argument, "\"image\" is not base64 (RFC 4648, with padding, without line breaks)"};
+    ImageBytes decoded{std::move(*bytes), {}};
+    decoded.bytes = decoded.owned;
+    return decoded;
   }
   if (const auto* vector = object.if_contains("vector"); vector != nullptr && vector->is_array() && object.size() == 1) {
     return read_vector(vector->as_array());

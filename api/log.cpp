@@ -3,12 +3,10 @@
 #include <atomic>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <ctime>
 #include <string>
 
+#include "api/time.hpp"
 #include "api/utf8.hpp"
 #include "core/guarded.hpp"
 
@@ -39,20 +37,6 @@ std::string_view name_of(LogLevel level) {
   return "error";
 }
 
-std::string now_rfc3339() {
-  const auto now = std::chrono::system_clock::now();
-  const auto seconds = std::chrono::system_clock::to_time_t(now);
-  const auto milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char day[32];
-  char text[48];
-  std::strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text, sizeof text, "%s.%03dZ", day, static_cast<int>(milliseconds));
-  return text;
-}
-
 boost::json::value to_json(const LogField& field) {
   if (const auto* text = std::get_if<std::string_view>(&field.value)) {
     return boost::json::string{clean_utf8(*text, kMaxTextBytes)};
@@ -69,7 +53,7 @@ boost::json::value to_json(const LogField& field) {
 void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) noexcept try {
   if (level < current_level.load(std::memory_order_relaxed)) return;
   boost::json::object line;
-  line["time"] = now_rfc3339();
+  line["time"] = rfc3339(now_ms());
   line["level"] = name_of(level);
   line["message"] = clean_utf8(message, kMaxTextBytes);
   for (const auto& field : fields) line[clean_utf8(field.name, kMaxTextBytes)] = to_json(field);

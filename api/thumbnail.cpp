@@ -1,6 +1,5 @@
 #include "api/thumbnail.hpp"
 
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 
 #include <jpeglib.h>
 
+#include "api/base64.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "embed/decode.hpp"
@@ -68,14 +68,6 @@ embed::Image shrink(embed::Image image) {
   return embed::resize(image, side(image.width), side(image.height), embed::Filter::bilinear);
 }
 
-std::string base64(const std::vector<unsigned char>& bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock writes a closing zero
-  const auto length =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
-
 }  // namespace
 
 std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality) {
@@ -94,7 +86,7 @@ Thumbnail Thumbnails::of(const std::filesystem::path& path) {
   if (left_ == 0 || !std::filesystem::is_regular_file(path, error)) return {};
   try {
     const auto image = shrink(embed::decode(read_file(path, kMaxFileBytes), {.min_side = 2 * kSide}).image);
-    Thumbnail thumbnail{"data:image/jpeg;base64," + base64(encode_jpeg(image, kQuality)), image.width, image.height};
+    Thumbnail thumbnail{"data:image/jpeg;base64," + encode_base64(encode_jpeg(image, kQuality)), image.width, image.height};
     if (thumbnail.data_uri.size() > left_) {
       left_ = 0;
       return {};

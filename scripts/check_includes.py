@@ -27,7 +27,7 @@ LIBRARIES = {
     "sqlite3.h": {"drift/store.cpp"},
     "prometheus/": {"api/metrics.cpp"},
     "boost/beast": {"api/http_head.cpp", "api/http_session.hpp", "api/http_session.cpp", "api/webhook_sender.cpp"},
-    "openssl/": {"core/digest.cpp", "api/image_body.cpp"},
+    "openssl/": {"core/digest.cpp", "api/base64.cpp"},
 }
 
 

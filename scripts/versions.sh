@@ -6,7 +6,7 @@ packages=(
   libopencv-core-dev libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libopenblas-openmp-dev
   dataset-fashion-mnist
 )
-test_packages=(catch2 strace)
+test_packages=(catch2 chromium strace)
 faiss_version=1.7.3
 faiss_debian_version=1.7.3-2
 faiss_sha256=3e4fac26d8c9e9008ecea4ae5fc414c658998fce4ba75835058b1a71d3516002
