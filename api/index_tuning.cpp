@@ -27,7 +27,8 @@ class Sample {
     std::iota(all.begin(), all.end(), 0);
     std::ranges::sample(all, std::back_inserter(rows_), kSample, std::mt19937_64{1});
     queries_ = Matrix{rows_.size(), exact.dimension()};
-    for (std::size_t q = 0; q < rows_.size(); ++q) std::ranges::copy(exact.vector(static_cast<std::size_t>(rows_[q])), queries_.row(q).begin());
+    for (std::size_t q = 0; q < rows_.size(); ++q)
+      std::ranges::copy(exact.vector(static_cast<std::size_t>(rows_[q])), queries_.row(q).begin());
   }
 
   [[nodiscard]] std::size_t size() const { return rows_.size(); }
@@ -48,7 +49,8 @@ class Sample {
     return others;
   }
 
-  // Share of the places among the first kRecallAt that hold a vector as near as the true one of the last of these places.
+  // Share of the places among the first kRecallAt that hold a vector as near as the true one of the last of these
+  // places.
   [[nodiscard]] double recall(const index::Neighbours& found, const index::Neighbours& truth) const {
     std::size_t hits = 0;
     std::size_t places = 0;
@@ -64,10 +66,11 @@ class Sample {
   }
 
   // Mean absolute difference of the blend scores; infinite where nothing was found.
-  [[nodiscard]] double score_error(const index::Neighbours& found, const index::Neighbours& truth, const drift::Calibration& calibration) const {
+  [[nodiscard]] double score_error(const index::Neighbours& found, const index::Neighbours& truth,
+                                   const drift::Calibration& calibration) const {
     const auto score_of = [&](const index::Neighbours& near, std::size_t q) {
-      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k), std::span{near.rows}.subspan(q * near.k, near.k),
-                          calibration);
+      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k),
+                          std::span{near.rows}.subspan(q * near.k, near.k), calibration);
     };
     double sum = 0;
     for (std::size_t q = 0; q < rows_.size(); ++q) {
@@ -82,10 +85,11 @@ class Sample {
   [[nodiscard]] float distance(std::size_t q, std::int64_t row) const {
     const auto query = queries_.row(q);
     const auto other = exact_.vector(static_cast<std::size_t>(row));
-    const double squares = std::transform_reduce(query.begin(), query.end(), other.begin(), 0.0, std::plus<>{}, [](float a, float b) {
-      const double difference = double{a} - double{b};
-      return difference * difference;
-    });
+    const double squares =
+        std::transform_reduce(query.begin(), query.end(), other.begin(), 0.0, std::plus<>{}, [](float a, float b) {
+          const double difference = double{a} - double{b};
+          return difference * difference;
+        });
     return static_cast<float>(std::sqrt(squares));
   }
 
@@ -95,8 +99,10 @@ class Sample {
 };
 
 void check(const TuningOptions& options) {
-  if (!(options.min_recall > 0 && options.min_recall <= 1)) throw Error{Errc::invalid_argument, "the least recall must be above 0 and at most 1"};
-  if (!(options.max_score_error >= 0)) throw Error{Errc::invalid_argument, "the largest score error must be a number of at least 0"};
+  if (!(options.min_recall > 0 && options.min_recall <= 1))
+    throw Error{Errc::invalid_argument, "the least recall must be above 0 and at most 1"};
+  if (!(options.max_score_error >= 0))
+    throw Error{Errc::invalid_argument, "the largest score error must be a number of at least 0"};
 }
 
 // Reads a quarter more cells, at least one; false when all are read already.
@@ -122,12 +128,15 @@ drift::Calibration choose_nprobe(index::Collection& items, const Sample& sample,
   for (;;) {
     auto calibration = calibrate(items, options.pools, options.progress);
     bool changed = false;
-    while (sample.score_error(found, all_cells, calibration) > options.max_score_error && search_wider()) changed = true;
+    while (sample.score_error(found, all_cells, calibration) > options.max_score_error && search_wider())
+      changed = true;
     if (!changed) return calibration;
   }
 }
 
-Tuned calibrated(const index::Collection& items, const TuningOptions& options) { return {calibrate(items, options.pools, options.progress), {}}; }
+Tuned calibrated(const index::Collection& items, const TuningOptions& options) {
+  return {calibrate(items, options.pools, options.progress), {}};
+}
 
 }  // namespace
 
@@ -139,7 +148,8 @@ Tuned tune_index(index::Collection& items, const std::string& kind, const Tuning
 
   auto exact = items.replace_index(items.index().converted(wanted));
   const Sample sample{exact};
-  auto calibration = index::has_cells(wanted) ? choose_nprobe(items, sample, options) : calibrate(items, options.pools, options.progress);
+  auto calibration = index::has_cells(wanted) ? choose_nprobe(items, sample, options)
+                                              : calibrate(items, options.pools, options.progress);
   const auto& ann = items.index();
   if (automatic && 2 * ann.nprobe() > ann.nlist()) {
     (void)items.replace_index(std::move(exact));
@@ -147,7 +157,8 @@ Tuned tune_index(index::Collection& items, const std::string& kind, const Tuning
   }
   const auto found = sample.search(ann);
   const auto truth = sample.search(exact);
-  const index::SearchFigures figures{ann.nlist(), ann.nprobe(), sample.recall(found, truth), sample.score_error(found, truth, calibration), sample.size()};
+  const index::SearchFigures figures{ann.nlist(), ann.nprobe(), sample.recall(found, truth),
+                                     sample.score_error(found, truth, calibration), sample.size()};
   return {std::move(calibration), figures};
 }
 

@@ -26,8 +26,8 @@ using Id = faiss::Index::idx_t;
 
 constexpr int kSeed = 1234;
 constexpr int kTrainingVectorsPerCell = 64;  // more move the centroids little and cost k-means time
-// Queries that search together. FAISS answers 20 and more through BLAS, whose rounding may choose another last cell for a batch than
-// for one query.
+// Queries that search together. FAISS answers 20 and more through BLAS, whose rounding may choose another last cell for
+// a batch than for one query.
 constexpr std::size_t kBlock = 16;
 constexpr auto kCode = faiss::ScalarQuantizer::QT_8bit;
 
@@ -42,8 +42,8 @@ void check(MatrixView vectors, std::size_t dimension) {
   }
 }
 
-// While it lives, OpenMP regions that this thread begins have one thread. For a few queries FAISS would wake a team: on a busy machine
-// its members wait for each other many times longer than they work (40 s in place of 1 s, measured).
+// While it lives, OpenMP regions that this thread begins have one thread. For a few queries FAISS would wake a team: on
+// a busy machine its members wait for each other many times longer than they work (40 s in place of 1 s, measured at low priority).
 class OneThread {
  public:
   OneThread() { omp_set_num_threads(1); }
@@ -81,10 +81,14 @@ std::unique_ptr<faiss::IndexIVF> make_cells(std::size_t dimension, std::size_t c
 
 std::unique_ptr<faiss::Index> make_index(Kind kind, std::size_t dimension, std::size_t count) {
   switch (kind) {
-    case Kind::flat: return std::make_unique<faiss::IndexFlatL2>(static_cast<Id>(dimension));
-    case Kind::ivf: return make_cells<faiss::IndexIVFFlat>(dimension, count);
-    case Kind::sq8: return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kCode);
-    case Kind::ivfsq8: return make_cells<faiss::IndexIVFScalarQuantizer>(dimension, count, kCode);
+    case Kind::flat:
+      return std::make_unique<faiss::IndexFlatL2>(static_cast<Id>(dimension));
+    case Kind::ivf:
+      return make_cells<faiss::IndexIVFFlat>(dimension, count);
+    case Kind::sq8:
+      return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kCode);
+    case Kind::ivfsq8:
+      return make_cells<faiss::IndexIVFScalarQuantizer>(dimension, count, kCode);
   }
   return nullptr;
 }
@@ -107,9 +111,13 @@ bool sound_codes(const faiss::ScalarQuantizer& quantiser, std::size_t dimension)
 bool sound_cells(const faiss::IndexIVF& cells) {
   const auto* centroids = cells.quantizer;
   const auto* lists = cells.invlists;
-  if (centroids == nullptr || lists == nullptr || cells.nlist < 1 || cells.nprobe < 1 || cells.nprobe > cells.nlist) return false;
-  if (typeid(*centroids) != typeid(faiss::IndexFlatL2) || typeid(*lists) != typeid(faiss::ArrayInvertedLists)) return false;
-  if (centroids->d != cells.d || centroids->ntotal != static_cast<Id>(cells.nlist) || lists->code_size != cells.code_size) return false;
+  if (centroids == nullptr || lists == nullptr || cells.nlist < 1 || cells.nprobe < 1 || cells.nprobe > cells.nlist)
+    return false;
+  if (typeid(*centroids) != typeid(faiss::IndexFlatL2) || typeid(*lists) != typeid(faiss::ArrayInvertedLists))
+    return false;
+  if (centroids->d != cells.d || centroids->ntotal != static_cast<Id>(cells.nlist) ||
+      lists->code_size != cells.code_size)
+    return false;
   std::vector<bool> seen(static_cast<std::size_t>(cells.ntotal));
   for (std::size_t list = 0; list < cells.nlist; ++list) {
     const auto* ids = lists->get_ids(list);
@@ -125,15 +133,19 @@ bool sound_cells(const faiss::IndexIVF& cells) {
 bool sound(const faiss::Index& index, Kind kind, std::size_t dimension) {
   if (index.metric_type != faiss::METRIC_L2 || !index.is_trained) return false;
   switch (kind) {
-    case Kind::flat: return true;
-    case Kind::ivf: return sound_cells(static_cast<const faiss::IndexIVF&>(index));
+    case Kind::flat:
+      return true;
+    case Kind::ivf:
+      return sound_cells(static_cast<const faiss::IndexIVF&>(index));
     case Kind::sq8: {
       const auto& codes = static_cast<const faiss::IndexScalarQuantizer&>(index);
-      return sound_codes(codes.sq, dimension) && codes.code_size == dimension && codes.codes.size() == static_cast<std::size_t>(index.ntotal) * dimension;
+      return sound_codes(codes.sq, dimension) && codes.code_size == dimension &&
+             codes.codes.size() == static_cast<std::size_t>(index.ntotal) * dimension;
     }
     case Kind::ivfsq8: {
       const auto& cells = static_cast<const faiss::IndexIVFScalarQuantizer&>(index);
-      return sound_codes(cells.sq, dimension) && cells.code_size == dimension && cells.by_residual && sound_cells(cells);
+      return sound_codes(cells.sq, dimension) && cells.code_size == dimension && cells.by_residual &&
+             sound_cells(cells);
     }
   }
   return false;
@@ -185,7 +197,8 @@ struct Ann::Impl {
     std::vector<Id> chosen(queries.rows * cells->nprobe);
     cells->quantizer->search(n, queries.data, static_cast<Id>(cells->nprobe), centroid_distances.data(), chosen.data());
     faiss::IndexIVFStats statistics;
-    cells->search_preassigned(n, queries.data, static_cast<Id>(k), chosen.data(), centroid_distances.data(), distances, rows, false, nullptr, &statistics);
+    cells->search_preassigned(n, queries.data, static_cast<Id>(k), chosen.data(), centroid_distances.data(), distances,
+                              rows, false, nullptr, &statistics);
   }
 
   // Replaces the distances of one query by those to the stored vectors and restores the order, ties by row.
@@ -214,11 +227,21 @@ Ann::~Ann() = default;
 Ann::Ann(Ann&&) noexcept = default;
 Ann& Ann::operator=(Ann&&) noexcept = default;
 
-std::size_t Ann::size() const { return static_cast<std::size_t>(impl_->index->ntotal); }
-std::size_t Ann::dimension() const { return impl_->dimension(); }
-Kind Ann::kind() const { return impl_->kind; }
-std::size_t Ann::nlist() const { return impl_->cells == nullptr ? 0 : impl_->cells->nlist; }
-std::size_t Ann::nprobe() const { return impl_->cells == nullptr ? 0 : impl_->cells->nprobe; }
+std::size_t Ann::size() const {
+  return static_cast<std::size_t>(impl_->index->ntotal);
+}
+std::size_t Ann::dimension() const {
+  return impl_->dimension();
+}
+Kind Ann::kind() const {
+  return impl_->kind;
+}
+std::size_t Ann::nlist() const {
+  return impl_->cells == nullptr ? 0 : impl_->cells->nlist;
+}
+std::size_t Ann::nprobe() const {
+  return impl_->cells == nullptr ? 0 : impl_->cells->nprobe;
+}
 
 std::vector<float> Ann::vector(std::size_t row) const {
   std::vector<float> values(dimension());
@@ -228,13 +251,16 @@ std::vector<float> Ann::vector(std::size_t row) const {
 
 void Ann::set_nprobe(std::size_t nprobe) {
   if (nprobe < 1 || nprobe > nlist()) {
-    throw Error{Errc::invalid_argument, "cannot probe " + std::to_string(nprobe) + " of " + std::to_string(nlist()) + " cells"};
+    throw Error{Errc::invalid_argument,
+                "cannot probe " + std::to_string(nprobe) + " of " + std::to_string(nlist()) + " cells"};
   }
   impl_->cells->nprobe = nprobe;
 }
 
 Ann Ann::converted(Kind kind) const {
-  if (size() == 0) throw Error{Errc::invalid_argument, "an index of kind " + std::string{name_of(kind)} + " needs vectors to learn from"};
+  if (size() == 0)
+    throw Error{Errc::invalid_argument,
+                "an index of kind " + std::string{name_of(kind)} + " needs vectors to learn from"};
   Matrix vectors{size(), dimension()};
   auto impl = std::make_unique<Impl>(kind, make_index(kind, dimension(), size()));
   guarded("build the index", [&] {
@@ -258,7 +284,8 @@ Neighbours Ann::search(MatrixView queries, std::size_t k) const {
   guarded("search", [&] {
     impl_->search(queries, k, found.distances.data(), found.rows.data());
     for (std::size_t q = 0; q < queries.rows; ++q) {
-      impl_->refine(queries.row(q).data(), std::span{found.distances}.subspan(q * k, k), std::span{found.rows}.subspan(q * k, k));
+      impl_->refine(queries.row(q).data(), std::span{found.distances}.subspan(q * k, k),
+                    std::span{found.rows}.subspan(q * k, k));
     }
   });
   return found;
@@ -280,8 +307,10 @@ Ann Ann::read(const std::filesystem::path& path, std::size_t dimension, std::siz
     throw Error{Errc::corrupt, path.string() + " is no readable FAISS index: " + error.what()};
   }
   const auto kind = kind_of_type(*index);
-  if (!kind || static_cast<std::size_t>(index->d) != dimension || static_cast<std::size_t>(index->ntotal) != size || !sound(*index, *kind, dimension)) {
-    throw Error{Errc::corrupt, path.string() + " does not hold the " + std::to_string(size) + " x " + std::to_string(dimension) +
+  if (!kind || static_cast<std::size_t>(index->d) != dimension || static_cast<std::size_t>(index->ntotal) != size ||
+      !sound(*index, *kind, dimension)) {
+    throw Error{Errc::corrupt, path.string() + " does not hold the " + std::to_string(size) + " x " +
+                                   std::to_string(dimension) +
                                    " index that the manifest names; restore it from a copy or build it again"};
   }
   auto impl = std::make_unique<Impl>(*kind, std::move(index));

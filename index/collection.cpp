@@ -61,7 +61,8 @@ void Collection::add(std::vector<Item> items, MatrixView vectors) {
 }
 
 Ann Collection::replace_index(Ann next) {
-  if (next.size() != size() || next.dimension() != dimension()) throw Error{Errc::invalid_argument, "the new index holds other vectors"};
+  if (next.size() != size() || next.dimension() != dimension())
+    throw Error{Errc::invalid_argument, "the new index holds other vectors"};
   std::swap(ann_, next);
   return next;
 }
@@ -96,7 +97,8 @@ Collection Collection::open(const fs::path& directory) {
   Collection collection{manifest.dimension};
   collection.manifest_ = manifest;
   collection.ann_ = Ann::read(directory / kVectors, manifest.dimension, manifest.count);
-  if (collection.ann_.kind() != manifest.kind || collection.ann_.nlist() != manifest.search.nlist || collection.ann_.nprobe() != manifest.search.nprobe) {
+  if (collection.ann_.kind() != manifest.kind || collection.ann_.nlist() != manifest.search.nlist ||
+      collection.ann_.nprobe() != manifest.search.nprobe) {
     throw Error{Errc::corrupt, "vectors.faiss is not the index that reference.json describes"};
   }
   collection.items_ = parse_items(read_text(directory / kItems));

@@ -19,7 +19,7 @@ namespace driftd::index {
 
 // How the index searches, and how near that comes to exact search as measured when the reference was built.
 struct SearchFigures {
-  std::size_t nlist = 0;   // cells, and how many of them a query reads; 0 where the kind has none
+  std::size_t nlist = 0;  // cells, and how many of them a query reads; 0 where the kind has none
   std::size_t nprobe = 0;
   double recall = 1;       // share of a query's true 3 nearest vectors that is found
   double score_error = 0;  // mean absolute difference between scores by this search and by exact search
@@ -51,13 +51,14 @@ class Collection {
   // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, or fewer items than rows.
   void add(std::vector<Item> items, MatrixView vectors);
 
-  // Exchanges the index for another over the same vectors, row for row, and returns the one until now. Before write() only.
-  // Throws Error{invalid_argument} when the sizes differ.
+  // Exchanges the index for another over the same vectors, row for row, and returns the one until now. Before write()
+  // only. Throws Error{invalid_argument} when the sizes differ.
   Ann replace_index(Ann next);
   // As Ann::set_nprobe(). Before write() only.
   void set_nprobe(std::size_t nprobe) { ann_.set_nprobe(nprobe); }
 
-  // manifest's kind, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal when writing fails.
+  // manifest's kind, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
+  // when writing fails.
   void write(const std::filesystem::path& directory, Manifest manifest, const Attachments& attachments) const;
 
   // Verifies every byte, then loads. Costs two passes over the files (about 1 s per GB from a warm cache).

@@ -51,22 +51,23 @@ void for_each_line(std::string_view text, F&& use) {
 }  // namespace
 
 std::string to_json(const Manifest& m) {
-  const json::object object{{"format", kFormat},
-                            {"name", m.name},
-                            {"version", m.version},
-                            {"created", m.created},
-                            {"kind", name_of(m.kind)},
-                            {"metric", "l2"},
-                            {"search",
-                             {{"nlist", m.search.nlist},
-                              {"nprobe", m.search.nprobe},
-                              {"recall_at_3", m.search.recall},
-                              {"score_error", m.search.score_error},
-                              {"sample", m.search.sample}}},
-                            {"dimension", m.dimension},
-                            {"count", m.count},
-                            {"model", {{"name", m.model_name}, {"hash", m.model_hash}, {"directory", m.model_directory}}},
-                            {"skipped", m.skipped}};
+  const json::object object{
+      {"format", kFormat},
+      {"name", m.name},
+      {"version", m.version},
+      {"created", m.created},
+      {"kind", name_of(m.kind)},
+      {"metric", "l2"},
+      {"search",
+       {{"nlist", m.search.nlist},
+        {"nprobe", m.search.nprobe},
+        {"recall_at_3", m.search.recall},
+        {"score_error", m.search.score_error},
+        {"sample", m.search.sample}}},
+      {"dimension", m.dimension},
+      {"count", m.count},
+      {"model", {{"name", m.model_name}, {"hash", m.model_hash}, {"directory", m.model_directory}}},
+      {"skipped", m.skipped}};
   return json::serialize(object) + "\n";
 }
 

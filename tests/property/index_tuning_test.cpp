@@ -32,14 +32,16 @@ double recall_at_3(const index::Neighbours& found, const index::Neighbours& exac
   std::size_t hits = 0;
   for (std::size_t q = 0; q < queries; ++q) {
     const auto truth = std::span{exact.rows}.subspan(q * exact.k, 3);
-    for (const auto row : std::span{found.rows}.subspan(q * found.k, 3)) hits += std::ranges::count(truth, row) > 0 ? 1 : 0;
+    for (const auto row : std::span{found.rows}.subspan(q * found.k, 3))
+      hits += std::ranges::count(truth, row) > 0 ? 1 : 0;
   }
   return static_cast<double>(hits) / static_cast<double>(3 * queries);
 }
 
 }  // namespace
 
-TEST_CASE("with the chosen nprobe, fresh queries find their neighbours as often as promised, and score as by exact search") {
+TEST_CASE(
+    "with the chosen nprobe, fresh queries find their neighbours as often as promised, and score as by exact search") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(3, random(1, 1 << 30))));
   const auto clusters = GENERATE(as<std::size_t>{}, 1, 20);
   CAPTURE(seed, clusters);
@@ -61,12 +63,27 @@ TEST_CASE("with the chosen nprobe, fresh queries find their neighbours as often 
   double error = 0;
   for (std::size_t q = 0; q < kFresh; ++q) {
     const auto score_of = [&](const index::Neighbours& near) {
-      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k), std::span{near.rows}.subspan(q * near.k, near.k),
-                          calibration);
+      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k),
+                          std::span{near.rows}.subspan(q * near.k, near.k), calibration);
     };
     error += std::abs(score_of(found) - score_of(truth)) / kFresh;
   }
   CHECK(error <= 0.03);
+}
+
+TEST_CASE("whatever the kind, fresh vectors of the same source are flagged at about alpha") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(take(2, random(1, 1 << 30))));
+  const auto kind = GENERATE(as<std::string>{}, "flat", "ivf", "sq8", "ivfsq8");
+  CAPTURE(seed, kind);
+  constexpr std::size_t kEach = 2000;
+  const auto vectors = test::clustered_unit_vectors(2 * kEach, kDimension, seed);
+  auto items = collection_of({kEach, kDimension, vectors.data.data()});
+  auto tuned = tune_index(items, kind, {});
+  const Reference reference{std::move(items), std::move(tuned.calibration)};
+  const auto scores = score(reference, {kEach, kDimension, vectors.row(kEach).data()}, {.alpha = 0.05});
+  const auto flagged = std::ranges::count_if(scores, &Score::ood);
+  CHECK(std::abs(static_cast<double>(flagged) / kEach - 0.05) <
+        0.03);  // over four standard errors, of reference and queries together
 }
 
 TEST_CASE("stricter limits read more cells, and the strictest all of them") {
@@ -110,7 +127,8 @@ TEST_CASE("unknown kinds, limits that nothing can meet and too few images are re
   auto items = collection_of(test::clustered_unit_vectors(300, kDimension, 8));
   CHECK(test::code_of([&] { return tune_index(items, "hnsw", {}); }) == Errc::invalid_argument);
   CHECK(test::code_of([&] { return tune_index(items, "ivf", {.min_recall = 1.1}); }) == Errc::invalid_argument);
-  CHECK(test::code_of([&] { return tune_index(items, "ivf", {.min_recall = std::nan("")}); }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] { return tune_index(items, "ivf", {.min_recall = std::nan("")}); }) ==
+        Errc::invalid_argument);
   CHECK(test::code_of([&] { return tune_index(items, "ivf", {.max_score_error = -1}); }) == Errc::invalid_argument);
   auto few = collection_of(test::clustered_unit_vectors(20, kDimension, 8));
   const auto kind = GENERATE(as<std::string>{}, "ivf", "sq8", "ivfsq8");

@@ -1,5 +1,6 @@
-// Vectors shaped like embeddings: a Gaussian mixture in a few latent dimensions, mapped linearly into many, with a little noise, of
-// unit length. Independent coordinates would be no likeness: there all vectors are about equally far apart.
+// Vectors shaped like embeddings: a Gaussian mixture in a few latent dimensions, mapped linearly into many, with a
+// little noise, of unit length. Independent coordinates would be no likeness: there all vectors are about equally far
+// apart.
 #pragma once
 
 #include <cmath>
@@ -13,7 +14,8 @@
 namespace driftd::test {
 
 // The same seed gives the same vectors, so that vectors of one source come from one call.
-inline Matrix clustered_unit_vectors(std::size_t rows, std::size_t dimension, std::uint64_t seed, std::size_t clusters = 20) {
+inline Matrix clustered_unit_vectors(std::size_t rows, std::size_t dimension, std::uint64_t seed,
+                                     std::size_t clusters = 20) {
   constexpr std::size_t kLatent = 16;
   constexpr float kNoise = 0.1F;
   std::mt19937_64 random{seed};

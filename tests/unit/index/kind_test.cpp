@@ -30,7 +30,9 @@ Ann ann_of(Kind kind, MatrixView vectors) {
   return flat.converted(kind);
 }
 
-Kind any_kind() { return GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8); }
+Kind any_kind() {
+  return GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+}
 
 // Points so far apart that no code can exchange them: i on the axis i % dimension, at 1, 2, 3 ...
 Matrix separated(std::size_t rows, std::size_t dimension) {
@@ -40,7 +42,9 @@ Matrix separated(std::size_t rows, std::size_t dimension) {
 }
 
 Matrix first_rows(const Matrix& vectors, std::size_t rows) {
-  return {rows, vectors.cols, {vectors.data.begin(), vectors.data.begin() + static_cast<std::ptrdiff_t>(rows * vectors.cols)}};
+  return {rows,
+          vectors.cols,
+          {vectors.data.begin(), vectors.data.begin() + static_cast<std::ptrdiff_t>(rows * vectors.cols)}};
 }
 
 }  // namespace
@@ -148,7 +152,9 @@ TEST_CASE("a file of another dimension, another size or cut short is corrupt") {
   const auto kind = any_kind();
   CAPTURE(index::name_of(kind));
   ann_of(kind, separated(200, 4)).write(dir / "x");
-  const auto code = [&](std::size_t dimension, std::size_t size) { return test::code_of([&] { return Ann::read(dir / "x", dimension, size); }); };
+  const auto code = [&](std::size_t dimension, std::size_t size) {
+    return test::code_of([&] { return Ann::read(dir / "x", dimension, size); });
+  };
   CHECK(code(4, 200) == std::nullopt);
   CHECK(code(5, 200) == Errc::corrupt);
   CHECK(code(4, 199) == Errc::corrupt);
@@ -171,7 +177,8 @@ TEST_CASE("cells whose header asks to probe more cells than there are, or none, 
   constexpr std::size_t kProbeAt = 4 + 4 + 3 * 8 + 1 + 4 + 8;
   REQUIRE(bytes[kProbeAt] == 5);
   std::copy_n(reinterpret_cast<const std::uint8_t*>(&probes), sizeof probes, bytes.begin() + kProbeAt);
-  std::ofstream{dir / "x", std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream{dir / "x", std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()),
+                                                   static_cast<std::streamsize>(bytes.size()));
   CHECK(test::code_of([&] { return Ann::read(dir / "x", 4, 200); }) == Errc::corrupt);
 }
 
@@ -188,7 +195,8 @@ TEST_CASE("reading more cells never loses a neighbour, and all cells lose none")
     ann.set_nprobe(nprobe);
     const auto found = ann.search(vectors, 3);
     std::ptrdiff_t now = 0;
-    for (std::size_t j = 0; j < found.rows.size(); ++j) now += found.distances[j] <= exact.distances[j / 3 * 3 + 2] ? 1 : 0;
+    for (std::size_t j = 0; j < found.rows.size(); ++j)
+      now += found.distances[j] <= exact.distances[j / 3 * 3 + 2] ? 1 : 0;
     CHECK(now >= hits);
     hits = now;
   }

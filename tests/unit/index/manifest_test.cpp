@@ -20,8 +20,17 @@ Errc code_of(F&& f) {
 }  // namespace
 
 TEST_CASE("the manifest survives its own format") {
-  const Manifest m{.name = "shoes", .version = 7, .created = "2026-01-02T03:04:05Z", .model_name = "net", .model_hash = "ab", .model_directory = "models/net",
-                   .kind = Kind::ivfsq8, .search = {80, 10, 0.995, 0.004, 1000}, .dimension = 12, .count = 34, .skipped = 5};
+  const Manifest m{.name = "shoes",
+                   .version = 7,
+                   .created = "2026-01-02T03:04:05Z",
+                   .model_name = "net",
+                   .model_hash = "ab",
+                   .model_directory = "models/net",
+                   .kind = Kind::ivfsq8,
+                   .search = {80, 10, 0.995, 0.004, 1000},
+                   .dimension = 12,
+                   .count = 34,
+                   .skipped = 5};
   const auto back = parse_manifest(to_json(m));
   CHECK(to_json(back) == to_json(m));
   CHECK(back.id() == "shoes@7");
