@@ -222,10 +222,15 @@ void check_config(const Config& c) {
   require(c.scoring.alpha > 0 && c.scoring.alpha < 1, "scoring.alpha", "must lie between 0 and 1");
   require(c.streams.window >= 10 && c.streams.window <= 1'000'000, "streams.window", "must be from 10 to 1000000 images");
   require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
+  require(c.streams.save_interval_ms >= 10 && c.streams.save_interval_ms <= 3'600'000, "streams.save_interval_ms", "must be from 10 to 3600000");
   require(c.alerts.threshold > 0 && c.alerts.threshold < 1, "alerts.threshold", "must lie between 0 and 1");
+  require(c.alerts.threshold > c.scoring.alpha, "alerts.threshold",
+          "must be above scoring.alpha, the share of images that counts as out of distribution without any drift");
   require(c.alerts.resolve_below <= c.alerts.threshold, "alerts.resolve_below", "must not be above alerts.threshold");
   require(c.alerts.min_images >= 1 && c.alerts.min_images <= c.streams.window, "alerts.min_images", "must be from 1 to streams.window");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
+  require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
+  require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");
   require(c.http.max_image_bytes >= 1024, "http.max_image_bytes", "must be at least 1024");
   for (const auto& hook : c.webhooks) require(hook.url.starts_with("http://"), "webhooks.url", "must start with http://");
 }

@@ -17,7 +17,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import textwrap
 import urllib.request
 
 import numpy
@@ -106,11 +105,12 @@ class Service:
 
 
 def show_answer(what, answer):
-    keep = ("score", "p_value", "ood", "alpha", "distance", "threshold", "neighbours", "took_ms")
-    answer = {key: round(value, 4) if isinstance(value := answer[key], float) else value for key in keep}
-    answer["neighbours"] = [f"{n['label']} at {n['distance']:.3f}" for n in answer["neighbours"]]
+    """The fields that tell the story, one a line; the service's answer has more."""
     say(f"{what}:")
-    say(textwrap.indent(",\n ".join(json.dumps(answer).split(', "')[:1] + ['"' + part for part in json.dumps(answer).split(', "')[1:]]), "  "))
+    for key in ("ood", "p_value", "alpha", "score", "distance", "threshold"):
+        say(f"  {key:10} {round(answer[key], 4) if isinstance(answer[key], float) else json.dumps(answer[key])}")
+    say(f"  neighbours {', '.join('{label} at {distance:.3f}'.format(**n) for n in answer['neighbours'])}")
+    say(f"  took_ms    {json.dumps(answer['took_ms'])}")
 
 
 def show_alert(alert):
@@ -146,6 +146,7 @@ def main():
     reference = prepare()
     images, labels = fashion("t10k")
     picture = [Image.fromarray(image) for image in images[:4000]]
+    dress, boot = (png(next(p for p, label in zip(picture, labels) if LABELS[label] == name)) for name in ("dress", "boot"))
     usual = [png(p) for p, label in zip(picture, labels) if label in TRAINED]
     products = [png(p) for p, label in zip(picture, labels) if label not in TRAINED]
     dirty = [png(dirty_lens(p)) for p, label in zip(picture, labels) if label in TRAINED]
@@ -154,8 +155,8 @@ def main():
         service = Service(reference, pathlib.Path(folder))
         try:
             chapter(f"2. Score: POST /v1/score on {service.url}")
-            show_answer("a dress nobody has seen, of a kind that was trained on", service.score(usual[1], "look"))
-            show_answer("a boot: nobody trained on those", service.score(products[0], "look"))
+            show_answer("a dress nobody has seen, of a kind that was trained on", service.score(dress, "look"))
+            show_answer("a boot: nobody trained on those", service.score(boot, "look"))
             chapter("3. Watch: a product nobody trained on reaches camera-1")
             drift_until_alert(service, "camera-1", usual, products)
             chapter("4. Watch: the lens of camera-2 gets dirty")

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # What scripts/bootstrap installs and builds; read by source.
 packages=(
-  ca-certificates git g++ cmake ninja-build pkg-config dpkg-dev python3 python3-venv python3-dev
+  ca-certificates curl git g++ cmake ninja-build pkg-config dpkg-dev python3 python3-venv python3-dev
   libboost1.81-dev libboost-json1.81-dev libcli11-dev libsqlite3-dev libssl-dev prometheus-cpp-dev
   libopencv-core-dev libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libopenblas-openmp-dev
   dataset-fashion-mnist

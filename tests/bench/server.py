@@ -1,10 +1,10 @@
 """Servers under test: started, watched through /proc, stopped."""
 
+import contextlib
 import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -79,30 +79,32 @@ class Driftd(Server):
 
 
 class Peer(Server):
-    """The tutorial stack under uvicorn, on a socket opened here: no port is ever guessed."""
+    """The tutorial stack under uvicorn.
+
+    uvicorn picks and prints a port. It must open the socket itself: on one that it is handed (--fd) it leaves Nagle's algorithm on,
+    which delays every answer by 40 ms.
+    """
 
     def __init__(self, name, python, index, work, workers, threads):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        command = [python, "-m", "uvicorn", "app:app", "--fd", str(self.socket.fileno()), "--log-level", "warning",
-                   "--workers", str(workers)]  # fmt: skip
+        command = [python, "-m", "uvicorn", "app:app", "--port", "0", "--no-access-log", "--workers", str(workers)]
         environment = os.environ | {"PEER_INDEX": str(index), "PEER_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
-        super().__init__(name, command, work / "server.log", cwd=HERE / "peers", env=environment, pass_fds=[self.socket.fileno()])
-        host = "http://{}:{}".format(*self.socket.getsockname())
+        super().__init__(name, command, work / "server.log", cwd=HERE / "peers", env=environment)
+        host = self.wait_for(self.host)
         self.url = host + "/v1/score"
-        self.wait_for(host + "/readyz")
+        self.wait_for(lambda: urllib.request.urlopen(host + "/readyz", timeout=5).read())
 
-    def wait_for(self, url):
+    def host(self):
+        found = re.search(r"running on (http://[\d.:]+)", self.log.read_text(encoding="utf-8"))
+        return found and found.group(1)
+
+    def wait_for(self, attempt):
+        """The first true answer of attempt()."""
         end = time.monotonic() + START_TIMEOUT
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 self.fail("ended at once")
-            try:
-                urllib.request.urlopen(url, timeout=5).read()
-                return
-            except (urllib.error.URLError, TimeoutError):
-                time.sleep(0.05)
+            with contextlib.suppress(urllib.error.URLError, TimeoutError):
+                if answer := attempt():
+                    return answer
+            time.sleep(0.05)
         self.fail(f"was not ready within {START_TIMEOUT} s")
-
-    def __exit__(self, *exception):
-        super().__exit__(*exception)
-        self.socket.close()

@@ -186,33 +186,41 @@ def wait_until(condition, seconds=30):
     return value
 
 
-@pytest.fixture
-def start_service(driftd, reference, tmp_path):
-    """start_service(alerts={...}, webhooks=[...]) -> Service, with settings laid over a configuration fit for tests."""
-    services = []
+@contextlib.contextmanager
+def services(driftd, reference, folder):
+    """Yields start(alerts={...}, webhooks=[...]) -> Service, with settings laid over a configuration fit for tests."""
+    started = []
 
     def start(**settings):
-        folder = tmp_path / f"service-{len(services)}"
-        folder.mkdir()
+        home = folder / f"service-{len(started)}"
+        home.mkdir()
         config = {
             "http": {"port": 0},
             "admin": {"port": 0},
-            "model": {"threads": 1},  # tests run side by side: spinning threads would only take turns
+            "model": {"threads": 1},  # tests run side by side
             "references": {"default": str(reference)},
-            "data_directory": str(folder / "data"),
+            "data_directory": str(home / "data"),
             "streams": {"window": 100},
             "alerts": {"min_images": 40, "for_images": 5, "resolve_after": 10},
         }
         for key, value in settings.items():
             config[key] = {**config[key], **value} if isinstance(config.get(key), dict) else value
-        (folder / "config.json").write_text(json.dumps(config))
-        services.append(Service(driftd, folder / "config.json", folder / "log"))
-        return services[-1]
+        (home / "config.json").write_text(json.dumps(config))
+        started.append(Service(driftd, home / "config.json", home / "log"))
+        return started[-1]
 
-    yield start
-    for service in services:
-        if service.alive():
-            service.stop(signal.SIGKILL)
+    try:
+        yield start
+    finally:
+        for service in started:
+            if service.alive():
+                service.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def start_service(driftd, reference, tmp_path):
+    with services(driftd, reference, tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import numpy
 import pytest
 from PIL import Image
 
+from conftest import services
+
 FIELDS = {
     "request_id", "stream", "reference", "model", "score", "p_value", "ood", "alpha", "distance", "threshold", "k", "neighbours",
     "properties", "window", "alert", "took_ms",
@@ -22,6 +24,13 @@ def multipart(data, name="file"):
 
 def decision(answer):
     return {key: answer[key] for key in ("score", "p_value", "ood", "distance", "neighbours")}
+
+
+@pytest.fixture(scope="module")
+def server(driftd, reference, tmp_path_factory):
+    """One service for all tests of this file, each of which uses streams of its own."""
+    with services(driftd, reference, tmp_path_factory.mktemp("score")) as start:
+        yield start()
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,9 @@ TEST_CASE("a configuration that cannot work is refused before anything starts") 
   refused([](auto& c) { c.scoring.rule = "magic"; });
   refused([](auto& c) { c.scoring.alpha = 0; });
   refused([](auto& c) { c.alerts.resolve_below = 0.5; });
+  refused([](auto& c) { c.scoring.alpha = 0.1; });
+  refused([](auto& c) { c.streams.save_interval_ms = 0; });
+  refused([](auto& c) { c.http.max_connections = 0; });
   refused([](auto& c) { c.alerts.min_images = c.streams.window + 1; });
   refused([](auto& c) { c.webhooks.push_back({.url = "ftp://x"}); });
 }
