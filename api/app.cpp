@@ -106,7 +106,8 @@ ScoringService::References load_references(const Config& config, const embed::Bu
     }
     // Fails now, not at the first image, when the reference is too small for the configured alpha.
     (void)drift::threshold(config.scoring.alpha, reference->calibration, drift::rule_of(config.scoring.rule), config.scoring.k);
-    metrics.add_reference(name, reference->items.size(), score_buckets(reference->calibration, config.scoring));
+    metrics.add_reference(name, reference->items.size(), reference->manifest().search.recall,
+                          score_buckets(reference->calibration, config.scoring));
     references[name] = std::move(reference);
   }
   return references;

@@ -92,7 +92,7 @@ json::object to_json(const Reference& r) {
   return {{"reference", m.name},
           {"version", m.version},
           {"created", m.created},
-          {"kind", m.kind},
+          {"kind", index::name_of(m.kind)},
           {"items", m.count},
           {"dimension", m.dimension},
           {"model", m.model_name + "@sha256:" + m.model_hash},

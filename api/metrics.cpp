@@ -42,6 +42,10 @@ struct Metrics::Impl {
   Family<Gauge>& queues = BuildGauge().Name("driftd_queue_depth").Help("Images waiting for the model.").Register(registry);
   Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
   Family<Gauge>& items = BuildGauge().Name("driftd_reference_items").Help("Items of a reference.").Register(registry);
+  Family<Gauge>& recalls = BuildGauge()
+                               .Name("driftd_index_recall_ratio")
+                               .Help("Share of the 3 nearest items that the index finds, measured when it was built.")
+                               .Register(registry);
   Family<Gauge>& builds = BuildGauge().Name("driftd_build_info").Help("Constant 1; the version is a label.").Register(registry);
   Family<Gauge>& models = BuildGauge().Name("driftd_model_info").Help("Constant 1; the model is a label.").Register(registry);
 
@@ -60,8 +64,10 @@ Metrics::~Metrics() = default;
 
 void Metrics::set_model(const std::string& model) { impl_->models.Add({{"model", model}}).Set(1); }
 
-void Metrics::add_reference(const std::string& reference, std::size_t items, const std::vector<double>& score_buckets) {
+void Metrics::add_reference(const std::string& reference, std::size_t items, double recall,
+                            const std::vector<double>& score_buckets) {
   impl_->items.Add({{"reference", reference}}).Set(static_cast<double>(items));
+  impl_->recalls.Add({{"reference", reference}}).Set(recall);
   impl_->score_buckets.with([&](auto& buckets) { buckets[reference] = score_buckets; });
   impl_->p_values.Add({{"reference", reference}}, kPValues);
   impl_->scores.Add({{"reference", reference}}, score_buckets);

@@ -20,8 +20,10 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void set_model(const std::string& model);
-  // score_buckets are the calibration's quantiles, so that Prometheus alone recomputes a rate over any replicas and period.
-  void add_reference(const std::string& reference, std::size_t items, const std::vector<double>& score_buckets);
+  // recall is the index's, of the 3 nearest. score_buckets are the calibration's quantiles, so that Prometheus alone
+  // recomputes a rate over any replicas and period.
+  void add_reference(const std::string& reference, std::size_t items, double recall,
+                     const std::vector<double>& score_buckets);
   void scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value);
   void stream_window(const std::string& stream, double rate, double lower, double upper);
   void alert_state(const std::string& stream, const std::string& rule, int state);  // 0 none, 1 pending, 2 firing

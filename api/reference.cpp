@@ -11,7 +11,7 @@ namespace {
 drift::Neighbours neighbours_of_rows(const index::Collection& items, std::span<const std::int64_t> rows, std::size_t k) {
   Matrix queries{rows.size(), items.dimension()};
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto vector = items.vector(static_cast<std::size_t>(rows[i]));
+    const auto vector = items.index().vector(static_cast<std::size_t>(rows[i]));
     std::copy(vector.begin(), vector.end(), queries.row(i).begin());
   }
   auto found = items.search(queries, k);

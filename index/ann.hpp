@@ -1,24 +1,25 @@
 // k-nearest-neighbour search over vectors, by FAISS. ann.cpp is the only file that includes FAISS.
 //
-// One writer, any readers: add() must not run beside search(); a published index is never changed.
-// Distances are Euclidean (L2, not squared), recomputed from the stored vectors for the k found, so that one query and a batch of
-// queries give the same numbers: FAISS's batch path goes through |x|^2 + |y|^2 - 2xy, which loses the small ones.
-// Cost: exact search reads every vector once per query (about 60 ms for 1M x 512 on one core), batches of 20 or more go through BLAS.
+// One writer, any readers: add() and set_nprobe() must not run beside search(); a published index is never changed.
+// Distances are Euclidean (L2, not squared), recomputed from the stored vectors for the k found, so that one query and
+// a batch of queries give the same numbers: FAISS's batch path goes through |x|^2 + |y|^2 - 2xy, which loses the small
+// ones. The quantised kinds store codes: their distances are from the query as it is to the vector that its code stands
+// for. Cost of a query: flat and sq8 read every vector (about 60 ms for 1M x 512 floats on one core; batches of 20 or
+// more go through BLAS for flat); ivf and ivfsq8 read nlist centroids and about nprobe/nlist of the vectors.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <span>
-#include <string_view>
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "index/kind.hpp"
 
 namespace driftd::index {
 
-// Row-major queries x k, nearest first; where there are fewer than k vectors, row is -1 and distance infinite.
+// Row-major queries x k, nearest first; where fewer than k vectors are found, row is -1 and distance infinite.
 struct Neighbours {
   std::size_t k = 0;
   std::vector<float> distances;
@@ -27,12 +28,19 @@ struct Neighbours {
 
 class Ann {
  public:
-  explicit Ann(std::size_t dimension);  // an empty exact index ("flat")
+  explicit Ann(std::size_t dimension);  // an empty exact index (Kind::flat)
   ~Ann();
   Ann(Ann&&) noexcept;
   Ann& operator=(Ann&&) noexcept;
 
-  // Throws Error{invalid_argument} on a wrong dimension or a value that is not finite.
+  // The same vectors in an index of another kind, row for row. What it learns (cells, ranges) comes from these vectors,
+  // with a fixed seed. Cells: cells_for(size()) of them, all probed until set_nprobe() says otherwise. Cost: ten
+  // k-means passes over at most 64 vectors per cell, and a second copy of the vectors. Throws Error{invalid_argument}
+  // when there is no vector to learn from.
+  [[nodiscard]] Ann converted(Kind kind) const;
+
+  // The quantised kinds clamp values outside the range that they learned. Throws Error{invalid_argument} on a wrong
+  // dimension or a value that is not finite.
   void add(MatrixView vectors);
 
   // Throws Error{invalid_argument} on a wrong dimension, a value that is not finite, or k = 0.
@@ -40,12 +48,19 @@ class Ann {
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t dimension() const;
-  [[nodiscard]] std::string_view kind() const { return "flat"; }
-  [[nodiscard]] std::span<const float> vector(std::size_t row) const;
+  [[nodiscard]] Kind kind() const;
+  // The vector as stored: decoded where the kind quantises.
+  [[nodiscard]] std::vector<float> vector(std::size_t row) const;
+
+  // Cells, and how many of them a query reads; both 0 where the kind has none.
+  [[nodiscard]] std::size_t nlist() const;
+  [[nodiscard]] std::size_t nprobe() const;
+  // Throws Error{invalid_argument} unless 1 <= nprobe <= nlist().
+  void set_nprobe(std::size_t nprobe);
 
   // The file must have been verified against its checksum before read(): FAISS notices no flipped bit.
   void write(const std::filesystem::path& path) const;
-  // Throws Error{corrupt} when the file is no index of that dimension and size.
+  // Throws Error{corrupt} when the file is no index of a known kind, of that dimension and size.
   [[nodiscard]] static Ann read(const std::filesystem::path& path, std::size_t dimension, std::size_t size);
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
@@ -59,10 +60,19 @@ void Collection::add(std::vector<Item> items, MatrixView vectors) {
   std::move(items.begin(), items.end(), std::back_inserter(items_));
 }
 
+Ann Collection::replace_index(Ann next) {
+  if (next.size() != size() || next.dimension() != dimension())
+    throw Error{Errc::invalid_argument, "the new index holds other vectors"};
+  std::swap(ann_, next);
+  return next;
+}
+
 void Collection::write(const fs::path& directory, Manifest manifest, const Attachments& attachments) const {
   require_unique(items_, Errc::invalid_argument);
   if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
   manifest.kind = ann_.kind();
+  manifest.search.nlist = ann_.nlist();
+  manifest.search.nprobe = ann_.nprobe();
   manifest.dimension = dimension();
   manifest.count = size();
   auto staging = directory;
@@ -87,6 +97,10 @@ Collection Collection::open(const fs::path& directory) {
   Collection collection{manifest.dimension};
   collection.manifest_ = manifest;
   collection.ann_ = Ann::read(directory / kVectors, manifest.dimension, manifest.count);
+  if (collection.ann_.kind() != manifest.kind || collection.ann_.nlist() != manifest.search.nlist ||
+      collection.ann_.nprobe() != manifest.search.nprobe) {
+    throw Error{Errc::corrupt, "vectors.faiss is not the index that reference.json describes"};
+  }
   collection.items_ = parse_items(read_text(directory / kItems));
   if (collection.items_.size() != manifest.count) throw Error{Errc::corrupt, "items.jsonl does not hold one line per vector"};
   require_unique(collection.items_, Errc::corrupt);

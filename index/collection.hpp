@@ -17,6 +17,15 @@
 
 namespace driftd::index {
 
+// How the index searches, and how near that comes to exact search as measured when the reference was built.
+struct SearchFigures {
+  std::size_t nlist = 0;  // cells, and how many of them a query reads; 0 where the kind has none
+  std::size_t nprobe = 0;
+  double recall = 1;       // share of a query's true 3 nearest vectors that is found
+  double score_error = 0;  // mean absolute difference between scores by this search and by exact search
+  std::size_t sample = 0;  // items measured on, each as a query against the others; 0: exact, nothing to measure
+};
+
 struct Manifest {
   std::string name = "default";
   std::int64_t version = 1;
@@ -24,7 +33,8 @@ struct Manifest {
   std::string model_name;
   std::string model_hash;
   std::string model_directory;  // where the bundle was when this was built: a hint, the hash decides
-  std::string kind = "flat";
+  Kind kind = Kind::flat;
+  SearchFigures search;
   std::size_t dimension = 0;
   std::size_t count = 0;
   std::size_t skipped = 0;
@@ -41,7 +51,14 @@ class Collection {
   // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, or fewer items than rows.
   void add(std::vector<Item> items, MatrixView vectors);
 
-  // manifest's kind, dimension and count are filled in. Throws Error: conflict when directory exists, internal when writing fails.
+  // Exchanges the index for another over the same vectors, row for row, and returns the one until now. Before write()
+  // only. Throws Error{invalid_argument} when the sizes differ.
+  Ann replace_index(Ann next);
+  // As Ann::set_nprobe(). Before write() only.
+  void set_nprobe(std::size_t nprobe) { ann_.set_nprobe(nprobe); }
+
+  // manifest's kind, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
+  // when writing fails.
   void write(const std::filesystem::path& directory, Manifest manifest, const Attachments& attachments) const;
 
   // Verifies every byte, then loads. Costs two passes over the files (about 1 s per GB from a warm cache).
@@ -50,7 +67,7 @@ class Collection {
 
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const { return ann_.search(queries, k); }
   [[nodiscard]] const Item& item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
-  [[nodiscard]] std::span<const float> vector(std::size_t row) const { return ann_.vector(row); }
+  [[nodiscard]] const Ann& index() const { return ann_; }
   [[nodiscard]] std::size_t size() const { return ann_.size(); }
   [[nodiscard]] std::size_t dimension() const { return ann_.dimension(); }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }

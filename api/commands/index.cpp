@@ -1,13 +1,16 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <iomanip>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "api/bulk_embed.hpp"
 #include "api/commands/command.hpp"
 #include "api/csv.hpp"
 #include "api/image_source.hpp"
+#include "api/index_tuning.hpp"
 #include "api/progress.hpp"
 #include "api/reference.hpp"
 #include "api/time.hpp"
@@ -24,6 +27,8 @@ struct BuildOptions {
   std::string out;
   std::string name = "default";
   std::int64_t version = 1;
+  std::string kind = "auto";
+  TuningOptions tuning;
   bool quiet = false;
 };
 
@@ -44,6 +49,36 @@ class Skipped {
   std::string csv_ = csv_row({"path", "reason"});
 };
 
+// "flat: exact search" or how near another kind comes to it.
+std::string search_text(const index::Manifest& m) {
+  std::ostringstream text;
+  text << index::name_of(m.kind);
+  if (m.search.nlist > 0) text << ", reads " << m.search.nprobe << " of " << m.search.nlist << " cells";
+  if (m.search.sample == 0) {
+    text << ", exact search";
+  } else {
+    text << std::setprecision(3) << ", recall@3 " << m.search.recall << ", mean score error " << m.search.score_error
+         << " (measured on " << m.search.sample << " items)";
+  }
+  return text.str();
+}
+
+void warn_of_codes(const index::SearchFigures& search, const TuningOptions& limits) {
+  if (search.recall >= limits.min_recall && search.score_error <= limits.max_score_error) return;
+  std::cerr << "warning: recall@3 " << search.recall << " (wanted " << limits.min_recall
+            << " or more), mean score error " << search.score_error << " (wanted " << limits.max_score_error
+            << " or less): this is what 8-bit codes cost on these vectors. Decisions stay calibrated; --kind flat or "
+               "ivf keeps the vectors as they are\n";
+}
+
+Tuned tune(index::Collection& items, const BuildOptions& options, std::size_t pools) {
+  Progress progress{"calibrating", items.size(), options.quiet};
+  auto tuning = options.tuning;
+  tuning.pools = pools;
+  tuning.progress = [&](std::size_t done) { progress.update(done); };
+  return tune_index(items, options.kind, tuning);
+}
+
 int build(const BuildOptions& options) {
   if (fs::exists(options.out)) throw Error{Errc::conflict, options.out + " exists already; choose another --out, or remove it"};
   const auto bundle = embed::read_bundle(options.model);
@@ -62,16 +97,19 @@ int build(const BuildOptions& options) {
       items.add({{id, image.source->label, image.source->uri}}, {1, bundle.dimension, image.vector.data()});
     });
   }
-  const auto calibration = [&] {
-    Progress progress{"calibrating", items.size(), options.quiet};
-    return calibrate(items, bundle.pools.size(), [&](std::size_t done) { progress.update(done); });
-  }();
-
+  const auto [calibration, search] = tune(items, options, bundle.pools.size());
+  warn_of_codes(search, options.tuning);
   const auto encoded = drift::encode(calibration);
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());
   items.write(options.out,
-              {.name = options.name, .version = options.version, .created = rfc3339(now_ms()), .model_name = bundle.name, .model_hash = bundle.hash,
-               .model_directory = fs::absolute(options.model).lexically_normal().string(), .skipped = skipped.count()},
+              {.name = options.name,
+               .version = options.version,
+               .created = rfc3339(now_ms()),
+               .model_name = bundle.name,
+               .model_hash = bundle.hash,
+               .model_directory = fs::absolute(options.model).lexically_normal().string(),
+               .search = search,
+               .skipped = skipped.count()},
               {{kCalibrationFile, {bytes, bytes + encoded.size()}}, {"skipped.csv", skipped.csv()}});
   std::cout << "reference " << options.name << "@" << options.version << ": " << items.size() << " images x " << bundle.dimension << ", "
             << skipped.count() << " skipped, " << calibration.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
@@ -82,8 +120,10 @@ int info(const std::string& directory) {
   const auto m = index::read_manifest(directory);
   std::uintmax_t bytes = 0;
   for (const auto& entry : fs::directory_iterator{directory}) bytes += entry.file_size();
-  std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " (" << m.skipped << " files skipped)"
-            << "\nindex      " << m.kind << ", " << m.dimension << " values per vector, L2\nmodel      " << m.model_name << "@sha256:" << m.model_hash
+  std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " ("
+            << m.skipped << " files skipped)"
+            << "\nindex      " << search_text(m) << "\n           " << m.dimension
+            << " values per vector, L2\nmodel      " << m.model_name << "@sha256:" << m.model_hash
             << "\n           built from " << m.model_directory << "\nsize       " << bytes / 1024 << " KiB on disk\n";
   return 0;
 }
@@ -109,6 +149,21 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
   build_command->add_option("--out", options->out, "Directory to create")->required();
   build_command->add_option("--name", options->name, "The reference's name")->capture_default_str();
   build_command->add_option("--ref-version", options->version, "Its version: default@1, default@2 ...")->capture_default_str()->check(CLI::PositiveNumber);
+  build_command
+      ->add_option("--kind", options->kind,
+                   "How to search: flat (exact; time grows with the images), ivf (reads the nearest cells only),\n"
+                   "sq8 (8-bit codes: a quarter of the memory, no faster), ivfsq8 (both),\n"
+                   "auto (flat up to 51.2 million values, 100,000 images x 512; ivf beyond)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"flat", "ivf", "sq8", "ivfsq8", "auto"}));
+  build_command
+      ->add_option("--min-recall", options->tuning.min_recall,
+                   "Cells are added until this share of the 3 nearest images is found")
+      ->capture_default_str();
+  build_command
+      ->add_option("--max-score-error", options->tuning.max_score_error,
+                   "... and until scores differ by no more than this on average")
+      ->capture_default_str();
   build_command->add_flag("--quiet", options->quiet, "No progress");
   build_command->callback([options, &chosen] { chosen = [options] { return build(*options); }; });
 

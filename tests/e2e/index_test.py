@@ -1,7 +1,10 @@
 """`driftd index`: build, info and verify on real images."""
 
+import csv
+import re
 import shutil
 
+import pytest
 from PIL import Image
 
 
@@ -27,6 +30,42 @@ def test_info_and_verify_of_a_sound_reference(run, reference):
     assert info.returncode == 0 and "default@1" in info.stdout and "400" in info.stdout
     verify = run("index", "verify", reference)
     assert verify.returncode == 0, verify.stdout
+
+
+def decisions(run, reference, images, folder):
+    """Path to "true" or "false": is it out of distribution?"""
+    folder.mkdir()
+    (folder / "list").write_text("".join(f"{path}\n" for path in images))
+    done = run("audit", "run", "--reference", reference, "--images", folder / "list", "--out", folder / "audit", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    with open(folder / "audit" / "images.csv", newline="") as file:
+        return {row["path"]: row["ood"] for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def exact_decisions(run, reference, fashion, tmp_path_factory):
+    return decisions(run, reference, fashion["in"][:100] + fashion["out"][:100], tmp_path_factory.mktemp("exact") / "run")
+
+
+@pytest.mark.parametrize(("kind", "cells"), [("ivf", True), ("sq8", False), ("ivfsq8", True)])
+def test_every_kind_says_how_it_searches_and_decides_as_exact_search_does(run, bundle, fashion, exact_decisions, kind, cells, tmp_path):
+    out = tmp_path / "reference"
+    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", out, "--kind", kind, "--quiet")
+    assert done.returncode == 0, done.stderr
+    info = run("index", "info", out)
+    assert info.returncode == 0 and re.search(rf"^index +{kind}, .*recall@3 [01]", info.stdout, re.M), info.stdout
+    assert ("of 10 cells" in info.stdout) == cells
+    assert run("index", "verify", out).returncode == 0
+    found = decisions(run, out, fashion["in"][:100] + fashion["out"][:100], tmp_path / "run")
+    assert len(found) == 200 and found.keys() == exact_decisions.keys()
+    same = sum(found[path] == exact_decisions[path] for path in found)
+    assert same >= 0.95 * len(found), f"{same} of {len(found)} decisions agree with exact search\n{info.stdout}"
+
+
+def test_a_small_reference_is_exact_unless_told_otherwise(run, reference, bundle, fashion, tmp_path):
+    assert re.search(r"^index +flat, exact search$", run("index", "info", reference).stdout, re.M)
+    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", tmp_path / "r", "--kind", "hnsw")
+    assert done.returncode == 2 and "ivfsq8" in done.stderr
 
 
 def test_a_flipped_bit_is_found_and_such_a_reference_is_not_served(run, reference, fashion, tmp_path):

@@ -18,6 +18,7 @@ def test_health_and_metrics_answer_on_their_own_listener(server, fashion):
         'driftd_rejected_total{reason="framing"} 0',
         'driftd_webhook_deliveries_total{result="delivered"} 0',
         "driftd_reference_items",
+        'driftd_index_recall_ratio{reference="default"} 1',
         "driftd_drift_p_value_bucket",
     ):
         assert line in metrics, f"{line} not in\n{metrics}"

@@ -20,11 +20,23 @@ Errc code_of(F&& f) {
 }  // namespace
 
 TEST_CASE("the manifest survives its own format") {
-  const Manifest m{.name = "shoes", .version = 7, .created = "2026-01-02T03:04:05Z", .model_name = "net", .model_hash = "ab", .model_directory = "models/net",
-                   .kind = "flat", .dimension = 12, .count = 34, .skipped = 5};
+  const Manifest m{.name = "shoes",
+                   .version = 7,
+                   .created = "2026-01-02T03:04:05Z",
+                   .model_name = "net",
+                   .model_hash = "ab",
+                   .model_directory = "models/net",
+                   .kind = Kind::ivfsq8,
+                   .search = {80, 10, 0.995, 0.004, 1000},
+                   .dimension = 12,
+                   .count = 34,
+                   .skipped = 5};
   const auto back = parse_manifest(to_json(m));
   CHECK(to_json(back) == to_json(m));
   CHECK(back.id() == "shoes@7");
+  CHECK(back.kind == Kind::ivfsq8);
+  CHECK(back.search.nprobe == 10);
+  CHECK(back.search.recall == 0.995);
 }
 
 TEST_CASE("a newer format is refused with advice, damage as corrupt") {
@@ -32,6 +44,9 @@ TEST_CASE("a newer format is refused with advice, damage as corrupt") {
   CHECK(code_of([&] { (void)parse_manifest("[]"); }) == Errc::corrupt);
   CHECK(code_of([&] { (void)parse_manifest(text.substr(1)); }) == Errc::corrupt);
   CHECK(code_of([&] { (void)parse_manifest(R"({"format":1})"); }) == Errc::corrupt);
+  auto strange = text;
+  strange.replace(strange.find("\"flat\""), 6, "\"hnsw\"");
+  CHECK(code_of([&] { (void)parse_manifest(strange); }) == Errc::invalid_argument);
   text.replace(text.find("\"format\":1"), 10, "\"format\":9");
   CHECK(code_of([&] { (void)parse_manifest(text); }) == Errc::invalid_argument);
 }

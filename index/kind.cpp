@@ -1,0 +1,48 @@
+#include "index/kind.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "core/error.hpp"
+
+namespace driftd::index {
+namespace {
+
+constexpr std::size_t kExactValues = 100'000 * 512;
+constexpr std::size_t kVectorsPerCell = 39;
+
+}  // namespace
+
+std::string_view name_of(Kind kind) {
+  switch (kind) {
+    case Kind::flat:
+      return "flat";
+    case Kind::ivf:
+      return "ivf";
+    case Kind::sq8:
+      return "sq8";
+    case Kind::ivfsq8:
+      return "ivfsq8";
+  }
+  return "flat";
+}
+
+Kind kind_of(std::string_view name) {
+  for (const auto kind : {Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8}) {
+    if (name == name_of(kind)) return kind;
+  }
+  throw Error{Errc::invalid_argument, "this driftd knows no index kind \"" + std::string{name.substr(0, 64)} +
+                                          "\": choose flat, ivf, sq8 or ivfsq8"};
+}
+
+Kind automatic_kind(std::size_t count, std::size_t dimension) {
+  return count <= kExactValues / std::max<std::size_t>(dimension, 1) ? Kind::flat : Kind::ivf;
+}
+
+std::size_t cells_for(std::size_t count) {
+  const auto wanted = static_cast<std::size_t>(4 * std::sqrt(static_cast<double>(count)));
+  return std::max<std::size_t>(1, std::min(wanted, count / kVectorsPerCell));
+}
+
+}  // namespace driftd::index
