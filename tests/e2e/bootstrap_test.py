@@ -1,0 +1,71 @@
+"""scripts/bootstrap says what is missing, with exit code 2 for what a person must provide and 1 for a step that failed.
+
+The machine's answers are replaced by stubs in front of PATH; nothing is installed.
+"""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+
+@pytest.fixture
+def bootstrap(tmp_path):
+    """bootstrap({"df": "script text"}, user=65534) -> CompletedProcess, in a copy of the scripts."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "checkout/scripts")
+    stubs = tmp_path / "stubs"
+    stubs.mkdir()
+
+    def call(stub, user=None, **environment):
+        for name, text in stub.items():
+            (stubs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (stubs / name).chmod(0o755)
+        os.chmod(tmp_path, 0o777)
+        for path in [tmp_path / "checkout", tmp_path / "checkout/scripts"]:
+            os.chmod(path, 0o777)
+        environment = {**os.environ, "PATH": f"{stubs}:/usr/bin:/bin", "DRIFTD_CACHE": str(tmp_path / "cache"), **environment}
+        return subprocess.run(["bash", tmp_path / "checkout/scripts/bootstrap"], env=environment, capture_output=True, text=True, timeout=60, user=user)
+
+    return call
+
+
+NOTHING_INSTALLED = {"dpkg-query": "exit 1"}
+ALL_INSTALLED = {"dpkg-query": "echo install ok installed"}
+SMALL_DISK = {"df": "echo Filesystem; echo /dev/x 1 1 3000000 1% /"}
+
+
+def test_no_network_shows_the_log_and_what_to_check(bootstrap):
+    if os.geteuid() != 0:
+        pytest.skip("skipped: only root gets as far as apt-get")
+    done = bootstrap({**NOTHING_INSTALLED, "apt-get": "echo 'Temporary failure resolving'; exit 100"})
+    assert done.returncode == 1
+    assert "Temporary failure resolving" in done.stderr and "network" in done.stderr
+
+
+def test_no_root_and_no_sudo_names_the_packages(bootstrap, tmp_path):
+    if os.geteuid() != 0 or shutil.which("sudo"):
+        pytest.skip("skipped: needs root, to become nobody, on a machine without sudo")
+    for folder in tmp_path.parents:  # pytest's folders are closed to others
+        if str(folder).startswith(("/tmp/", "/var/")):
+            os.chmod(folder, 0o755)
+    done = bootstrap(NOTHING_INSTALLED, user=65534)
+    assert done.returncode == 2, done.stderr
+    assert "root is needed" in done.stderr and "cmake" in done.stderr
+
+
+def test_a_full_disk_is_named_with_what_is_needed(bootstrap):
+    done = bootstrap({**ALL_INSTALLED, **SMALL_DISK})
+    assert done.returncode == 2
+    assert "2929 MB free" in done.stderr and "6 GB" in done.stderr
+
+
+def test_a_wrong_python_is_named_with_what_is_needed(bootstrap, tmp_path):
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.7.3\nexit 1\n')
+    old.chmod(0o755)
+    done = bootstrap(ALL_INSTALLED, PYTHON=str(old))
+    assert done.returncode == 2
+    assert "Python 3.11 to 3.13" in done.stderr and "3.7.3" in done.stderr
