@@ -75,6 +75,7 @@ drift::MonitorOptions monitor_options(const Config& config) {
   options.rule.min_size = config.alerts.min_images;
   options.rule.for_images = config.alerts.for_images;
   options.rule.resolve_after = config.alerts.resolve_after;
+  options.run_length = config.alerts.run_length;
   return options;
 }
 
@@ -161,7 +162,7 @@ class Memory {
       log(LogLevel::error, "the alert is kept, but its webhooks are not sent", {{"alert", alert.id}, {"reason", error.what()}});
       store_.save_alert(alert);
     }
-    log(LogLevel::warn, "alert " + state, {{"alert", alert.id}, {"stream", alert.stream}, {"ood_rate", alert.rate}});
+    log(LogLevel::warn, "alert " + state, {{"alert", alert.id}, {"rule", alert.rule}, {"stream", alert.stream}, {"ood_rate", alert.rate}});
     sender_.kick();
   }
 
@@ -169,6 +170,10 @@ class Memory {
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
       metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
+      if (!stream.detector) continue;
+      const std::string detector{drift::kDetectorRule};
+      metrics_.stream_detector(stream.name, detector, stream.detector->value, stream.detector->limit);
+      metrics_.alert_state(stream.name, detector, stream.detector->alert ? 2 : 0);
     }
   }
 

@@ -13,6 +13,7 @@
 
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "drift/e_detector.hpp"
 
 namespace driftd::api {
 
@@ -23,7 +24,7 @@ BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
 BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, alpha))
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
-BOOST_DESCRIBE_STRUCT(AlertConfig, (), (threshold, min_images, for_images, resolve_below, resolve_after))
+BOOST_DESCRIBE_STRUCT(AlertConfig, (), (threshold, min_images, for_images, resolve_below, resolve_after, run_length))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (url, timeout_ms, max_attempts))
 BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, scoring, streams, alerts, webhooks, data_directory, log_level))
 
@@ -228,6 +229,8 @@ void check_config(const Config& c) {
           "must be above scoring.alpha, the share of images that counts as out of distribution without any drift");
   require(c.alerts.resolve_below <= c.alerts.threshold, "alerts.resolve_below", "must not be above alerts.threshold");
   require(c.alerts.min_images >= 1 && c.alerts.min_images <= c.streams.window, "alerts.min_images", "must be from 1 to streams.window");
+  require(c.alerts.run_length == 0 || (c.alerts.run_length >= drift::kMinRunLength && c.alerts.run_length <= drift::kMaxRunLength),
+          "alerts.run_length", "must be 0 (no e-detector) or from 1000 to 200000 images");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
   require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
   require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");

@@ -29,11 +29,18 @@ json::array neighbours(const std::vector<Near>& list) {
   return out;
 }
 
-json::object summary(const drift::AlertSummary& alert) {
-  return {{"id", alert.id}, {"state", drift::name_of(alert.state)}};
+json::object detectors(const drift::StreamSummary& s) {
+  if (!s.detector) return {};
+  const auto& d = *s.detector;
+  return {{drift::kDetectorRule, {{"value", number(d.value)}, {"limit", number(d.limit)}, {"alert", to_json(d.alert)}}}};
 }
 
 }  // namespace
+
+json::value to_json(const std::optional<drift::AlertSummary>& alert) {
+  if (!alert) return nullptr;
+  return json::object{{"id", alert->id}, {"rule", alert->rule}, {"state", drift::name_of(alert->state)}};
+}
 
 json::object to_json(const Score& s) {
   return {{"score", number(s.score)},         {"p_value", number(s.p_value)},      {"ood", s.ood}, {"alpha", s.alpha},
@@ -59,7 +66,8 @@ json::object to_json(const drift::StreamSummary& s) {
           {"last_seen", time_or_null(s.last_ms)},
           {"window", to_json(s.window)},
           {"pending", s.pending},
-          {"alert", s.alert ? json::value(summary(*s.alert)) : json::value(nullptr)}};
+          {"alert", to_json(s.most_urgent())},
+          {"detectors", detectors(s)}};
 }
 
 json::object to_json(const drift::Alert& a) {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <optional>
 #include <string_view>
 
 #include "api/http.hpp"
@@ -16,6 +18,8 @@ namespace driftd::api {
 [[nodiscard]] boost::json::object to_json(const Score& score);
 [[nodiscard]] boost::json::object to_json(const embed::Properties& properties);
 [[nodiscard]] boost::json::object to_json(const drift::WindowSummary& window);
+// null where there is no alert.
+[[nodiscard]] boost::json::value to_json(const std::optional<drift::AlertSummary>& alert);
 [[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
 [[nodiscard]] boost::json::object to_json(const drift::Alert& alert);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);

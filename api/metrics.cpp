@@ -34,6 +34,8 @@ struct Metrics::Impl {
   Family<Histogram>& scores = BuildHistogram().Name("driftd_drift_score").Help("Scores; buckets at quantiles of the calibration.").Register(registry);
   Family<Histogram>& p_values = BuildHistogram().Name("driftd_drift_p_value").Help("Conformal p-values.").Register(registry);
   Family<Gauge>& windows = BuildGauge().Name("driftd_stream_ood_ratio").Help("Out-of-distribution rate of a stream's window.").Register(registry);
+  Family<Gauge>& detectors = BuildGauge().Name("driftd_stream_detector").Help("Value of a stream's drift detector.").Register(registry);
+  Family<Gauge>& limits = BuildGauge().Name("driftd_stream_detector_limit").Help("The value at which the detector raises an alert.").Register(registry);
   Family<Gauge>& alerts = BuildGauge().Name("driftd_alert_state").Help("0 none, 1 pending, 2 firing.").Register(registry);
   Family<Histogram>& stages = BuildHistogram().Name("driftd_stage_duration_seconds").Help("Time in a stage of a request.").Register(registry);
   Family<Counter>& requests = BuildCounter().Name("driftd_http_requests_total").Help("HTTP requests answered.").Register(registry);
@@ -87,6 +89,11 @@ void Metrics::stream_window(const std::string& stream, double rate, double lower
   impl_->windows.Add({{"stream", stream}, {"bound", "rate"}}).Set(rate);
   impl_->windows.Add({{"stream", stream}, {"bound", "lower"}}).Set(lower);
   impl_->windows.Add({{"stream", stream}, {"bound", "upper"}}).Set(upper);
+}
+
+void Metrics::stream_detector(const std::string& stream, const std::string& detector, double value, double limit) {
+  impl_->detectors.Add({{"stream", stream}, {"detector", detector}}).Set(value);
+  impl_->limits.Add({{"stream", stream}, {"detector", detector}}).Set(limit);
 }
 
 void Metrics::alert_state(const std::string& stream, const std::string& rule, int state) {

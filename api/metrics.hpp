@@ -26,6 +26,7 @@ class Metrics {
                      const std::vector<double>& score_buckets);
   void scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value);
   void stream_window(const std::string& stream, double rate, double lower, double upper);
+  void stream_detector(const std::string& stream, const std::string& detector, double value, double limit);
   void alert_state(const std::string& stream, const std::string& rule, int state);  // 0 none, 1 pending, 2 firing
   void stage(std::string_view stage, double seconds);
   void http_request(std::string_view route, int status, double seconds);

@@ -135,8 +135,7 @@ Response ScoringService::answer(const Request& request, const Question& q) {
   for (auto& field : to_json(result)) object.insert(field);
   if (q.properties) object["properties"] = to_json(*q.properties);
   object["window"] = to_json(seen.window);
-  object["alert"] = nullptr;
-  if (seen.alert) object["alert"] = boost::json::object{{"id", seen.alert->id}, {"state", drift::name_of(seen.alert->state)}};
+  object["alert"] = to_json(seen.alert);
   object["took_ms"] = {{"queue", milliseconds(q.queue_s)},
                        {"decode", milliseconds(q.decode_s)},
                        {"embed", milliseconds(q.embed_s)},

@@ -61,26 +61,30 @@ void check(const AlertRule& rule, std::size_t window) {
   require(rule.evidence <= kMaxEvidence, "evidence must be 0 to " + std::to_string(kMaxEvidence));
 }
 
-AlertMachine::Transition AlertMachine::step(const WindowSummary& window, std::int64_t now_ms) {
-  const bool enough = window.size >= rule_->min_size;
-  const bool over = enough && window.lower > rule_->threshold;
+Condition condition(const AlertRule& rule, const WindowSummary& window) {
+  if (window.size < rule.min_size) return {};
+  // A rule with resolve_below at the threshold has no rate that is both: the lower bound is below the rate.
+  return {window.lower > rule.threshold, window.ood_rate < rule.resolve_below};
+}
+
+AlertMachine::Transition AlertMachine::step(Condition condition, Moment now) {
   switch (state_.phase) {
     case Phase::idle:
-      if (!over) return Transition::none;
-      state_ = {rule_->for_images == 0 ? Phase::firing : Phase::pending, {now_ms, window.total}, 0};
-      return rule_->for_images == 0 ? Transition::firing : Transition::pending;
+      if (!condition.over) return Transition::none;
+      state_ = {patience_.for_images == 0 ? Phase::firing : Phase::pending, now, 0};
+      return patience_.for_images == 0 ? Transition::firing : Transition::pending;
     case Phase::pending:
-      if (!over) {
+      if (!condition.over) {
         state_ = {};
         return Transition::dropped;
       }
-      if (++state_.held < rule_->for_images) return Transition::none;
+      if (++state_.held < patience_.for_images) return Transition::none;
       state_.phase = Phase::firing;
       state_.held = 0;
       return Transition::firing;
     case Phase::firing:
-      state_.held = enough && window.ood_rate < rule_->resolve_below ? state_.held + 1 : 0;
-      if (state_.held < rule_->resolve_after) return Transition::none;
+      state_.held = condition.calm ? state_.held + 1 : 0;
+      if (state_.held < patience_.resolve_after) return Transition::none;
       state_ = {};
       return Transition::resolved;
   }

@@ -1,11 +1,13 @@
-// An alert on a stream and the state machine that raises it.
+// An alert on a stream and the state machine that raises it, for any rule that tells each image's Condition.
 //
-// - idle -> pending: the lower Wilson bound of the window's OOD rate is over `threshold`, with `min_size` images in it;
-// - pending -> idle: the condition stopped holding; nobody is told;
-// - pending -> firing: it held for `for_images` further images;
-// - firing -> resolved: the OOD rate stayed below `resolve_below` for `resolve_after` images.
-// The gap between a rate and its lower bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from
-// 0.13 and resolves below 0.10. Time and identity come in as arguments.
+// - idle -> pending: the condition is `over`;
+// - pending -> idle: it stopped being over; nobody is told;
+// - pending -> firing: it was over for `for_images` further images;
+// - firing -> resolved: it was `calm` for `resolve_after` images in a row.
+// The rule "ood-rate" is over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when the
+// rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower bound is
+// the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The rule
+// "e-detector" (e_detector.hpp) is its own patience: for_images is 0. Time and identity come in as arguments.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "drift/evidence.hpp"
+#include "drift/moment.hpp"
 #include "drift/window.hpp"
 
 namespace driftd::drift {
@@ -36,29 +39,37 @@ void check(const AlertRule& rule, std::size_t window);
 enum class AlertState { pending, firing, resolved };
 [[nodiscard]] std::string_view name_of(AlertState state);
 
-struct Moment {
-  std::int64_t at_ms = 0;   // Unix time in milliseconds
-  std::uint64_t image = 0;  // ordinal in the stream, from 1; 0 = has not happened
-};
-
 struct Alert {
   std::string id;
   std::string stream;
   std::string reference;
   std::string rule;
   AlertState state = AlertState::pending;
-  Moment started;  // when it became pending
+  Moment started;  // ood-rate: when it became pending; e-detector: when the drift is estimated to have begun
   Moment fired;
   Moment resolved;
   double rate = 0;  // OOD rate of the window and its Wilson bounds at firing
   double lower = 0;
   double upper = 1;
   std::size_t window = 0;  // images in the window at firing
-  double threshold = 0;
-  double false_alarm_per_image = 1;  // see false_alarm_bound: "at most 1 false alarm in 1/x images"
+  double threshold = 0;                // ood-rate: of the lower bound; e-detector: of the detector's value
+  double false_alarm_per_image = 1;    // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
   std::int64_t acknowledged_ms = 0;  // 0 = not
   std::int64_t silenced_until_ms = 0;
   std::vector<Evidence> evidence;  // strangest first
+};
+
+// What a rule says of one image. Neither may hold, never both.
+struct Condition {
+  bool over = false;
+  bool calm = false;
+};
+
+[[nodiscard]] Condition condition(const AlertRule& rule, const WindowSummary& window);
+
+struct Patience {
+  std::size_t for_images = 0;
+  std::size_t resolve_after = 1;
 };
 
 // Confined to one thread (the Monitor guards it). O(1) a step.
@@ -71,20 +82,21 @@ class AlertMachine {
     Phase phase = Phase::idle;
     Moment started;  // when the phase began; of the pending phase while firing
     std::uint64_t held =
-        0;  // pending: further images for which the condition held; firing: images in a row below resolve_below
+        0;  // pending: further images for which the condition was over; firing: calm images in a row
   };
 
-  explicit AlertMachine(const AlertRule& rule) : rule_{&rule} {}
-  AlertMachine(const AlertRule& rule, State state) : rule_{&rule}, state_{state} {}
+  explicit AlertMachine(Patience patience) : patience_{patience} {}
 
-  // One image later: `window` includes it, its ordinal is window.total. At most one transition per image.
-  Transition step(const WindowSummary& window, std::int64_t now_ms);
+  // One image later. At most one transition per image.
+  Transition step(Condition condition, Moment now);
   // A pending condition is forgotten, a firing one stays: for a window that starts again.
   void restart_window();
+  // Goes on from a state saved before.
+  void resume(const State& state) { state_ = state; }
   [[nodiscard]] const State& state() const { return state_; }
 
  private:
-  const AlertRule* rule_;  // outlives the machine
+  Patience patience_;  // constant after construction
   State state_;
 };
 

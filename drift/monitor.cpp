@@ -24,18 +24,18 @@ void check_result(const ReferenceVersion& reference, const Result& result) {
   }
 }
 
-StreamSummary summary_of(const std::string& name, const auto& stream) {
-  StreamSummary summary{name, stream.reference, stream.window.summary(), stream.first_ms, stream.last_ms, false, {}};
-  summary.pending = stream.machine.state().phase == AlertMachine::Phase::pending;
-  if (!stream.alert_id.empty()) summary.alert = AlertSummary{stream.alert_id, AlertState::firing};
-  return summary;
-}
-
 }  // namespace
+
+std::optional<AlertSummary> StreamSummary::most_urgent() const {
+  return alert || !detector ? alert : detector->alert;
+}
 
 Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_event)
     : options_{std::move(options)}, on_event_{std::move(on_event)} {
   (void)Window{options_.window, options_.confidence};
+  if (options_.rule.name == kDetectorRule) {
+    throw Error{Errc::invalid_argument, "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
+  }
   check(options_.rule, options_.window);
   if (options_.max_streams < 1 || options_.max_alerts < 1) {
     throw Error{Errc::invalid_argument, "max_streams and max_alerts must be at least 1"};
@@ -53,24 +53,23 @@ Observation Monitor::observe(std::string_view name, const ReferenceVersion& refe
   auto observation = state_->with([&](State& state) {
     auto& stream = state.find_or_create(name, now_ms);
     if (stream.reference != reference.name) {
-      stream.restart_window();
+      stream.restart();
       stream.reference = reference.name;
     }
     stream.last_ms = now_ms;
     stream.window.push(result.ood);
-    const auto window = stream.window.summary();
+    const Moment now{now_ms, stream.window.summary().total};
+    const double p_value = result.p_value;
     if (result.ood) {
-      stream.worst.add({std::move(result.request_id), window.total, result.score, result.p_value, result.distance,
+      stream.worst.add({std::move(result.request_id), now.image, result.score, result.p_value, result.distance,
                         std::move(result.neighbours)});
     }
-    const auto transition = stream.machine.step(window, now_ms);
-    if (transition == AlertMachine::Transition::firing)
-      state.fire(std::string{name}, stream, reference, window, now_ms);
-    if (transition == AlertMachine::Transition::resolved) state.resolve(stream, now_ms);
+    const std::string stream_name{name};
+    state.watch_rate(stream_name, stream, reference, now);
+    if (options_.run_length > 0) state.watch_drift(stream_name, stream, p_value, reference, now);
     news = !state.events.empty() && !state.delivering;
-    Observation seen{window, {}};
-    if (!stream.alert_id.empty()) seen.alert = AlertSummary{stream.alert_id, AlertState::firing};
-    return seen;
+    const auto summary = state.summary_of(stream_name, stream);
+    return Observation{summary.window, summary.most_urgent()};
   });
   if (news) deliver();
   return observation;
@@ -105,7 +104,7 @@ std::vector<StreamSummary> Monitor::streams() const {
   return state_->with([](const State& state) {
     std::vector<StreamSummary> all;
     all.reserve(state.streams.size());
-    for (const auto& [name, stream] : state.streams) all.push_back(summary_of(name, stream));
+    for (const auto& [name, stream] : state.streams) all.push_back(state.summary_of(name, stream));
     return all;
   });
 }
@@ -114,7 +113,7 @@ std::optional<StreamSummary> Monitor::stream(std::string_view name) const {
   return state_->with([&](const State& state) -> std::optional<StreamSummary> {
     const auto found = state.streams.find(name);
     if (found == state.streams.end()) return std::nullopt;
-    return summary_of(found->first, found->second);
+    return state.summary_of(found->first, found->second);
   });
 }
 
@@ -133,9 +132,13 @@ std::optional<Alert> Monitor::alert(std::string_view id) const {
 void Monitor::reset(std::string_view name, std::int64_t now_ms) {
   state_->with([&](State& state) {
     auto& stream = state.stream_at(name);
-    stream.restart_window();
-    stream.machine = AlertMachine{options_.rule};
-    if (!stream.alert_id.empty()) state.resolve(stream, now_ms);
+    const Moment now{now_ms, stream.window.summary().total};
+    const Stream fresh{options_, state.limit};
+    stream.restart();
+    for (auto* watch : {&stream.rate, &stream.drift}) {
+      state.resolve(*watch, now);
+      watch->machine = watch == &stream.rate ? fresh.rate.machine : fresh.drift.machine;
+    }
   });
   deliver();
 }
@@ -164,8 +167,8 @@ MonitorState Monitor::snapshot() const {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
       all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms, stream.silenced_until_ms,
-                             stream.window.state(), stream.machine.state(), stream.alert_id,
-                             stream.worst.candidates()});
+                             stream.window.state(), stream.rate.state(), stream.detector.state(),
+                             stream.drift.state(), stream.worst.candidates()});
     }
     all.alerts.assign(state.alerts.begin(), state.alerts.end());
     return all;

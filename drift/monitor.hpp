@@ -1,4 +1,7 @@
-// Follows every stream of scored images: window, alert and evidence, created on first use.
+// Follows every stream of scored images: window, detector, alerts and evidence, created on first use.
+//
+// Two rules watch a stream, each with its own alert: "ood-rate" (many strange images in the window, alert.hpp) and
+// "e-detector" (a drift that is still small or new, e_detector.hpp).
 //
 // Thread-safe. One lock, held for about a microsecond per image. Events are delivered outside the lock, one at a time
 // and in order, by one of the threads that call observe(); an event whose delivery throws stays first in line and is
@@ -16,15 +19,19 @@
 
 #include "core/guarded.hpp"
 #include "drift/alert.hpp"
+#include "drift/e_detector.hpp"
 #include "drift/evidence.hpp"
 #include "drift/window.hpp"
 
 namespace driftd::drift {
 
+inline constexpr std::string_view kDetectorRule = "e-detector";
+
 struct MonitorOptions {
   std::size_t window = 500;  // images
   double confidence = 0.95;  // of the Wilson bounds, two-sided
-  AlertRule rule;
+  AlertRule rule;            // "ood-rate"; the e-detector resolves after its resolve_after calm images, too
+  std::size_t run_length = 10'000;  // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
   std::function<std::string()>
@@ -51,12 +58,19 @@ struct Result {
 
 struct AlertSummary {
   std::string id;
+  std::string rule;
   AlertState state = AlertState::firing;
 };
 
 struct Observation {
   WindowSummary window;
-  std::optional<AlertSummary> alert;  // the stream's firing alert, if any
+  std::optional<AlertSummary> alert;  // the most urgent that is firing: "ood-rate" before "e-detector"
+};
+
+struct DetectorSummary {
+  double value = 1;
+  double limit = 1;                   // fires at or over it
+  std::optional<AlertSummary> alert;  // firing
 };
 
 struct StreamSummary {
@@ -65,13 +79,21 @@ struct StreamSummary {
   WindowSummary window;
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
-  bool pending = false;               // the alert's condition holds, not yet for long enough
-  std::optional<AlertSummary> alert;  // firing
+  bool pending = false;                     // "ood-rate": the condition holds, not yet for long enough
+  std::optional<AlertSummary> alert;        // "ood-rate", firing
+  std::optional<DetectorSummary> detector;  // "e-detector"; none when that rule is off
+  [[nodiscard]] std::optional<AlertSummary> most_urgent() const;
 };
 
 // A transition of an alert to firing or to resolved, as the alert stood right after it.
 struct Event {
   Alert alert;
+};
+
+// A rule's alert in one stream.
+struct WatchState {
+  AlertMachine::State machine;
+  std::string alert_id;  // of the firing alert, else empty
 };
 
 // All that a stream remembers; see Monitor::snapshot.
@@ -82,8 +104,9 @@ struct StreamState {
   std::int64_t last_ms = 0;
   std::int64_t silenced_until_ms = 0;
   Window::State window;
-  AlertMachine::State machine;
-  std::string alert_id;  // of the firing alert, else empty
+  WatchState rate;
+  EDetector::State detector;
+  WatchState drift;  // of the detector
   std::vector<Evidence> candidates;
 };
 
@@ -111,7 +134,7 @@ class Monitor {
   // Tries again to deliver what on_event refused; observe() does so, too, once there is an image.
   void deliver();
 
-  // Forgets a stream's window and resolves its firing alert. Throws Error not_found.
+  // Forgets a stream's window and detector and resolves its firing alerts. Throws Error not_found.
   void reset(std::string_view stream, std::int64_t now_ms);
   // Marks an alert; silence also marks the alerts that its stream raises before until_ms. Both return the alert, which
   // the caller may save, and throw Error not_found.

@@ -30,7 +30,7 @@ Monitor::Stream& Monitor::State::find_or_create(std::string_view name, std::int6
                                       std::to_string(options->max_streams) +
                                       " streams (max_streams); raise it or use fewer names"};
   }
-  Stream stream{*options, Window{options->window, options->confidence}};
+  Stream stream{*options, limit};
   stream.first_ms = now_ms;
   return streams.emplace(name, std::move(stream)).first->second;
 }
@@ -55,50 +55,99 @@ double Monitor::State::false_alarms(const ReferenceVersion& reference) {
   return bound;
 }
 
-void Monitor::State::fire(const std::string& name, Stream& stream, const ReferenceVersion& reference,
-                          const WindowSummary& window, std::int64_t now_ms) {
-  const auto& rule = options->rule;
+void Monitor::State::watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference, Moment now) {
+  auto& watch = stream.rate;
+  const auto transition = watch.machine.step(condition(options->rule, stream.window.summary()), now);
+  if (transition == AlertMachine::Transition::firing) {
+    auto alert = alert_now(name, stream, now);
+    alert.rule = options->rule.name;
+    alert.started = watch.machine.state().started;
+    alert.threshold = options->rule.threshold;
+    alert.false_alarm_per_image = false_alarms(reference);
+    fire(watch, std::move(alert));
+  }
+  if (transition == AlertMachine::Transition::resolved) resolve(watch, now);
+}
+
+void Monitor::State::watch_drift(const std::string& name, Stream& stream, double p_value,
+                                 const ReferenceVersion& reference, Moment now) {
+  auto& watch = stream.drift;
+  auto& detector = stream.detector;
+  detector.step(p_value, reference.ranked, now);
+  const auto transition = watch.machine.step({detector.over(), detector.calm()}, now);
+  if (transition == AlertMachine::Transition::firing) {
+    auto alert = alert_now(name, stream, now);
+    alert.rule = kDetectorRule;
+    alert.started = detector.since();
+    alert.threshold = detector.limit();
+    alert.false_alarm_per_image = 1 / static_cast<double>(options->run_length);
+    fire(watch, std::move(alert));
+  }
+  if (transition == AlertMachine::Transition::resolved) {
+    resolve(watch, now);
+    detector.restart();  // what is left of the old drift must not shorten the way to the next alarm
+  }
+}
+
+// A firing alert but for what only its rule knows.
+Alert Monitor::State::alert_now(const std::string& name, const Stream& stream, Moment now) {
+  const auto window = stream.window.summary();
   Alert alert;
-  alert.id = next_id(now_ms);
+  alert.id = next_id(now.at_ms);
   alert.stream = name;
-  alert.reference = reference.name;
-  alert.rule = rule.name;
+  alert.reference = stream.reference;
   alert.state = AlertState::firing;
-  alert.started = stream.machine.state().started;
-  alert.fired = {now_ms, window.total};
+  alert.fired = now;
   alert.rate = window.ood_rate;
   alert.lower = window.lower;
   alert.upper = window.upper;
   alert.window = window.size;
-  alert.threshold = rule.threshold;
-  alert.false_alarm_per_image = false_alarms(reference);
-  alert.silenced_until_ms = stream.silenced_until_ms > now_ms ? stream.silenced_until_ms : 0;
+  alert.silenced_until_ms = stream.silenced_until_ms > now.at_ms ? stream.silenced_until_ms : 0;
   alert.evidence = stream.worst.worst(window.total);
-  stream.alert_id = alert.id;
+  return alert;
+}
+
+void Monitor::State::fire(Watch& watch, Alert alert) {
+  watch.alert_id = alert.id;
   publish(alert);
   alerts.push_back(std::move(alert));
   forget_old_alerts();
 }
 
-void Monitor::State::resolve(Stream& stream, std::int64_t now_ms) {
-  const auto id = std::exchange(stream.alert_id, {});
+void Monitor::State::resolve(Watch& watch, Moment now) {
+  const auto id = std::exchange(watch.alert_id, {});
   if (find(id) == nullptr) return;
   auto& alert = alert_at(id);
   alert.state = AlertState::resolved;
-  alert.resolved = {now_ms, stream.window.summary().total};
+  alert.resolved = now;
   publish(alert);
+}
+
+StreamSummary Monitor::State::summary_of(const std::string& name, const Stream& stream) const {
+  StreamSummary summary;
+  summary.name = name;
+  summary.reference = stream.reference;
+  summary.window = stream.window.summary();
+  summary.first_ms = stream.first_ms;
+  summary.last_ms = stream.last_ms;
+  summary.pending = stream.rate.machine.state().phase == AlertMachine::Phase::pending;
+  summary.alert = stream.rate.firing(options->rule.name);
+  if (options->run_length > 0) {
+    summary.detector = {stream.detector.value(), stream.detector.limit(), stream.drift.firing(kDetectorRule)};
+  }
+  return summary;
 }
 
 void Monitor::State::publish(const Alert& alert) {
   // Only a receiver that has refused for a very long time lets the line grow; then the newest news counts.
-  if (events.size() >= std::max(options->max_alerts, options->max_streams)) events.pop_front();
+  if (events.size() >= std::max(options->max_alerts, 2 * options->max_streams)) events.pop_front();
   events.push_back({alert});
 }
 
 void Monitor::State::forget_old_alerts() {
   if (alerts.size() <= options->max_alerts) return;
   const auto old = std::ranges::find(alerts, AlertState::resolved, &Alert::state);
-  if (old != alerts.end()) alerts.erase(old);  // firing ones stay: there is at most one per stream
+  if (old != alerts.end()) alerts.erase(old);  // firing ones stay: there are at most two per stream
 }
 
 const Alert* Monitor::State::find(std::string_view id) const {
@@ -116,13 +165,13 @@ Alert& Monitor::State::alert_at(std::string_view id) {
 
 void Monitor::State::restore_stream(const StreamState& saved) {
   if (!good_name(saved.name) || streams.size() >= options->max_streams) return;
-  Stream stream{*options, Window{options->window, options->confidence, saved.window}};
+  Stream stream{*options, limit, saved.window, saved.detector};
   stream.reference = saved.reference;
   stream.first_ms = saved.first_ms;
   stream.last_ms = saved.last_ms;
   stream.silenced_until_ms = saved.silenced_until_ms;
-  stream.machine = AlertMachine{options->rule, saved.machine};
-  if (saved.machine.phase == AlertMachine::Phase::firing) stream.machine = AlertMachine{options->rule};
+  // Whether a rule fires, its alert tells.
+  if (saved.rate.machine.phase != AlertMachine::Phase::firing) stream.rate.machine.resume(saved.rate.machine);
   for (const auto& candidate : saved.candidates) stream.worst.add(candidate);
   streams.insert_or_assign(saved.name, std::move(stream));
 }
@@ -132,22 +181,26 @@ void Monitor::State::restore_alert(const Alert& saved) {
   alerts.push_back(saved);
   auto& alert = alerts.back();
   const bool firing = alert.state == AlertState::firing;
+  const bool known = alert.rule == options->rule.name || (alert.rule == kDetectorRule && options->run_length > 0);
   auto found = streams.find(alert.stream);
-  if (found == streams.end() && firing && good_name(alert.stream) && streams.size() < options->max_streams) {
-    found = streams.emplace(alert.stream, Stream{*options, Window{options->window, options->confidence}}).first;
+  if (found == streams.end() && firing && known && good_name(alert.stream) && streams.size() < options->max_streams) {
+    found = streams.emplace(alert.stream, Stream{*options, limit}).first;
     found->second.first_ms = found->second.last_ms = alert.fired.at_ms;
     found->second.reference = alert.reference;
   }
-  if (found == streams.end() || (firing && !found->second.alert_id.empty())) {
-    alert.state = AlertState::resolved;  // a stream that no longer exists, or fires for another alert
+  if (found == streams.end() || !known) {
+    alert.state = AlertState::resolved;  // nobody follows that stream, or that rule, any more
     return;
   }
   auto& stream = found->second;
-  if (firing) {
-    stream.alert_id = alert.id;
-    stream.machine = AlertMachine{options->rule, {AlertMachine::Phase::firing, alert.started, 0}};
+  auto& watch = alert.rule == kDetectorRule ? stream.drift : stream.rate;
+  if (firing && !watch.alert_id.empty()) {
+    alert.state = AlertState::resolved;  // the rule fires for another alert
+  } else if (firing) {
+    watch.alert_id = alert.id;
+    watch.machine.resume({AlertMachine::Phase::firing, alert.started, 0});
   } else if (alert.resolved.image > stream.window.summary().total) {
-    stream.restart_window();
+    stream.restart();
   }
 }
 

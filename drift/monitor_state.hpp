@@ -15,14 +15,32 @@
 
 namespace driftd::drift {
 
-struct Monitor::Stream {
-  Stream(const MonitorOptions& options, Window w)
-      : window{std::move(w)}, machine{options.rule}, worst{options.rule.evidence, options.window} {}
+// One rule of one stream: the state machine and the alert that it raised.
+struct Watch {
+  [[nodiscard]] WatchState state() const { return {machine.state(), alert_id}; }
+  [[nodiscard]] std::optional<AlertSummary> firing(std::string_view rule) const {
+    if (alert_id.empty()) return std::nullopt;
+    return AlertSummary{alert_id, std::string{rule}, AlertState::firing};
+  }
 
-  void restart_window() {
+  AlertMachine machine;
+  std::string alert_id;  // of the firing alert, else empty
+};
+
+struct Monitor::Stream {
+  Stream(const MonitorOptions& options, double limit, const Window::State& w = {}, const EDetector::State& d = {})
+      : window{options.window, options.confidence, w},
+        detector{limit, d},
+        rate{AlertMachine{{options.rule.for_images, options.rule.resolve_after}}, {}},
+        drift{AlertMachine{{0, options.rule.resolve_after}}, {}},
+        worst{options.rule.evidence, options.window} {}
+
+  void restart() {
     window.clear();
     worst.clear();
-    machine.restart_window();
+    detector.restart();
+    rate.machine.restart_window();
+    drift.machine.restart_window();
   }
 
   std::string reference;
@@ -30,20 +48,25 @@ struct Monitor::Stream {
   std::int64_t last_ms = 0;
   std::int64_t silenced_until_ms = 0;
   Window window;
-  AlertMachine machine;
+  EDetector detector;
+  Watch rate;   // by the window
+  Watch drift;  // by the detector
   WorstImages worst;
-  std::string alert_id;  // of the firing alert, else empty
 };
 
 struct Monitor::State {
-  explicit State(const MonitorOptions& o) : options{&o} {}
+  // Without the rule the detector stands still; any limit will do.
+  explicit State(const MonitorOptions& o) : options{&o}, limit{limit_for(o.run_length == 0 ? kMinRunLength : o.run_length)} {}
 
   static bool good_name(std::string_view name);
   Stream& stream_at(std::string_view name);
   Stream& find_or_create(std::string_view name, std::int64_t now_ms);
-  void fire(const std::string& name, Stream& stream, const ReferenceVersion& reference, const WindowSummary& window,
-            std::int64_t now_ms);
-  void resolve(Stream& stream, std::int64_t now_ms);
+  void watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference, Moment now);
+  void watch_drift(const std::string& name, Stream& stream, double p_value, const ReferenceVersion& reference, Moment now);
+  Alert alert_now(const std::string& name, const Stream& stream, Moment now);
+  void fire(Watch& watch, Alert alert);
+  void resolve(Watch& watch, Moment now);
+  [[nodiscard]] StreamSummary summary_of(const std::string& name, const Stream& stream) const;
   void publish(const Alert& alert);
   void forget_old_alerts();
   Alert& alert_at(std::string_view id);
@@ -54,6 +77,7 @@ struct Monitor::State {
   void restore_alert(const Alert& saved);
 
   const MonitorOptions* options;  // outlives the state
+  double limit;                   // of the detectors
   std::map<std::string, Stream, std::less<>> streams;
   std::deque<Alert> alerts;  // oldest first
   std::deque<Event> events;  // not yet delivered, oldest first

@@ -81,6 +81,41 @@ Window::State get_window(Reader& in) {
   return window;
 }
 
+void put(Writer& out, const WatchState& watch) {
+  out.put(static_cast<std::uint8_t>(watch.machine.phase));
+  put(out, watch.machine.started);
+  out.put(watch.machine.held);
+  out.put(watch.alert_id);
+}
+
+WatchState get_watch(Reader& in) {
+  WatchState watch;
+  const auto phase = in.get<std::uint8_t>();
+  in.require(phase <= static_cast<std::uint8_t>(AlertMachine::Phase::firing), "its phase is unknown");
+  watch.machine.phase = static_cast<AlertMachine::Phase>(phase);
+  watch.machine.started = get_moment(in);
+  watch.machine.held = in.get<std::uint64_t>();
+  watch.alert_id = in.text();
+  return watch;
+}
+
+void put(Writer& out, const EDetector::State& detector) {
+  for (const auto& cusum : detector) {
+    out.put(cusum.wealth);
+    put(out, cusum.since);
+  }
+}
+
+EDetector::State get_detector(Reader& in) {
+  EDetector::State detector;
+  for (auto& cusum : detector) {
+    cusum.wealth = get_finite(in);
+    in.require(cusum.wealth >= 0, "a detector's wealth is negative");
+    cusum.since = get_moment(in);
+  }
+  return detector;
+}
+
 void require_version(Reader& in) {
   in.require(in.get<std::uint8_t>() == kVersion, "its version never existed");
 }
@@ -146,10 +181,9 @@ std::vector<std::byte> encode(const StreamState& stream) {
   out.put(stream.last_ms);
   out.put(stream.silenced_until_ms);
   put(out, stream.window);
-  out.put(static_cast<std::uint8_t>(stream.machine.phase));
-  put(out, stream.machine.started);
-  out.put(stream.machine.held);
-  out.put(stream.alert_id);
+  put(out, stream.rate);
+  put(out, stream.detector);
+  put(out, stream.drift);
   put(out, stream.candidates);
   return out.take();
 }
@@ -164,12 +198,9 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   stream.last_ms = in.get<std::int64_t>();
   stream.silenced_until_ms = in.get<std::int64_t>();
   stream.window = get_window(in);
-  const auto phase = in.get<std::uint8_t>();
-  in.require(phase <= static_cast<std::uint8_t>(AlertMachine::Phase::firing), "its phase is unknown");
-  stream.machine.phase = static_cast<AlertMachine::Phase>(phase);
-  stream.machine.started = get_moment(in);
-  stream.machine.held = in.get<std::uint64_t>();
-  stream.alert_id = in.text();
+  stream.rate = get_watch(in);
+  stream.detector = get_detector(in);
+  stream.drift = get_watch(in);
   stream.candidates = get_evidence(in);
   in.require_end();
   return stream;

@@ -3,6 +3,7 @@
 import http.server
 import json
 import queue
+import re
 import signal
 import threading
 
@@ -43,9 +44,17 @@ def send(service, images, stream="camera"):
 def drive_to_alert(service, fashion, stream="camera"):
     send(service, fashion["in"][:50], stream)
     for image in fashion["out"][:150]:
-        if alert := service.score(image, stream=stream)["alert"]:
+        alert = service.score(image, stream=stream)["alert"]
+        if alert and alert["rule"] == "ood-rate":
             return alert["id"]
-    raise AssertionError("150 strange images raised no alert")
+    raise AssertionError("150 strange images raised no alert of rule ood-rate")
+
+
+def next_notice(receiver, rule="ood-rate"):
+    """The next webhook of a rule; both rules see a strong drift."""
+    while (notice := receiver.bodies.get(timeout=20))["alert"]["rule"] != rule:
+        pass
+    return notice
 
 
 def test_no_alert_on_images_like_the_training_set(server, fashion):
@@ -64,13 +73,34 @@ def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_servic
     assert alert["lower"] > alert["threshold"] and 0 < alert["false_alarms_per_image"] < 1e-3
     assert alert["started"]["image"] < alert["fired"]["image"]
     assert len(alert["evidence"]) == 5 and all(e["neighbours"] for e in alert["evidence"])
-    notice = receiver.bodies.get(timeout=20)
+    notice = next_notice(receiver)
     assert (notice["event"], notice["alert"]["id"]) == ("alert.firing", alert_id)
 
     send(service, fashion["in"][:250])
     assert service.get(f"/v1/alerts/{alert_id}")["state"] == "resolved"
-    notice = receiver.bodies.get(timeout=20)
+    notice = next_notice(receiver)
     assert (notice["event"], notice["alert"]["id"]) == ("alert.resolved", alert_id)
+
+
+def test_a_mild_drift_fires_the_e_detector_and_the_stream_shows_its_value(start_service, fashion, receiver):
+    service = start_service(webhooks=[{"url": receiver.url}])
+    send(service, fashion["in"][:100])
+    for start in range(0, 100, 5):  # one strange image in six
+        answers = send(service, [*fashion["in"][100 + start : 105 + start], fashion["out"][start]])
+        if alert := answers[-1]["alert"]:
+            break
+    assert alert and alert["rule"] == "e-detector" and alert["state"] == "firing"
+    stream = service.get("/v1/streams/camera")
+    detector = stream["detectors"]["e-detector"]
+    assert detector["alert"] == stream["alert"] == alert
+    assert detector["value"] > 0.1 * detector["limit"]
+    assert stream["window"]["ood_rate"] < 0.2
+    alert = service.get(f"/v1/alerts/{alert['id']}")
+    assert alert["false_alarms_per_image"] == pytest.approx(1e-4) and alert["threshold"] == detector["limit"]
+    assert alert["started"]["image"] <= alert["fired"]["image"] and alert["evidence"]
+    assert next_notice(receiver, "e-detector")["alert"]["id"] == alert["id"]
+    limit = 'driftd_stream_detector_limit{detector="e-detector",stream="camera"}'
+    wait_until(lambda: limit in service.get("/metrics", admin=True))
 
 
 def test_streams_do_not_mix(server, fashion):
@@ -103,11 +133,11 @@ def test_a_webhook_that_was_down_gets_its_notice_after_a_restart(start_service, 
     receiver.status = 500
     service = start_service(webhooks=[{"url": receiver.url}])
     alert_id = drive_to_alert(service, fashion)
-    wait_until(lambda: 'result="failed"} 1' in service.get("/metrics", admin=True))
+    wait_until(lambda: re.search(r'result="failed"} [1-9]', service.get("/metrics", admin=True)))
     service.stop(signal.SIGKILL)
     receiver.status = 200
     service.start()
-    assert receiver.bodies.get(timeout=20)["alert"]["id"] == alert_id
+    assert next_notice(receiver)["alert"]["id"] == alert_id
 
 
 def test_an_alert_can_be_acknowledged_and_a_stream_reset(server, fashion):

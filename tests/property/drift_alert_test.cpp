@@ -104,10 +104,10 @@ TEST_CASE("the alert machine agrees with its definition on random streams") {
   for (std::size_t end = 1; end <= flags.size(); ++end) windows.push_back(naive_summary(flags, end, 60));
   const auto expected = naive_transitions(rule, windows);
   CAPTURE(seed, rule.threshold, rule.min_size, rule.for_images, rule.resolve_after);
-  AlertMachine machine{rule};
+  AlertMachine machine{{rule.for_images, rule.resolve_after}};
   for (std::size_t i = 0; i < windows.size(); ++i) {
     CAPTURE(i);
-    REQUIRE(machine.step(windows[i], 0) == expected[i]);
+    REQUIRE(machine.step(condition(rule, windows[i]), {}) == expected[i]);
   }
   CHECK(std::ranges::count(expected, Transition::firing) > 0);
 }
@@ -163,10 +163,10 @@ double simulated_rate(const Setting& setting, unsigned seed, int streams) {
     const double x = flagged(random);
     std::bernoulli_distribution flag{x / (x + clear(random))};
     Window window{setting.window};
-    AlertMachine machine{rule};
+    AlertMachine machine{{rule.for_images, rule.resolve_after}};
     for (std::size_t image = 0; image < setting.images; ++image) {
       window.push(flag(random));
-      firings += machine.step(window.summary(), 0) == Transition::firing ? 1 : 0;
+      firings += machine.step(condition(rule, window.summary()), {}) == Transition::firing ? 1 : 0;
     }
   }
   return static_cast<double>(firings) / (static_cast<double>(streams) * static_cast<double>(setting.images));

@@ -11,6 +11,7 @@ namespace {
 using Transition = AlertMachine::Transition;
 
 const AlertRule kRule{.threshold = 0.2, .resolve_below = 0.2, .min_size = 10, .for_images = 2, .resolve_after = 2};
+const Patience kPatience{kRule.for_images, kRule.resolve_after};
 
 // A window summary that only says what the machine reads.
 WindowSummary window(double rate, double lower, std::uint64_t total, std::size_t size = 20) {
@@ -24,14 +25,16 @@ WindowSummary window(double rate, double lower, std::uint64_t total, std::size_t
 
 std::vector<Transition> run(AlertMachine& machine, const std::vector<WindowSummary>& windows) {
   std::vector<Transition> all;
-  for (const auto& w : windows) all.push_back(machine.step(w, static_cast<std::int64_t>(w.total) * 10));
+  for (const auto& w : windows) {
+    all.push_back(machine.step(condition(kRule, w), {static_cast<std::int64_t>(w.total) * 10, w.total}));
+  }
   return all;
 }
 
 }  // namespace
 
 TEST_CASE("an alert waits for the condition to hold, fires, and resolves after calm") {
-  AlertMachine machine{kRule};
+  AlertMachine machine{kPatience};
   CHECK(run(machine, {window(0.3, 0.1, 1), window(0.5, 0.3, 2), window(0.5, 0.3, 3), window(0.5, 0.3, 4)}) ==
         std::vector{Transition::none, Transition::pending, Transition::none, Transition::firing});
   CHECK(machine.state().started.image == 2);
@@ -42,32 +45,33 @@ TEST_CASE("an alert waits for the condition to hold, fires, and resolves after c
 }
 
 TEST_CASE("a condition that stops holding is dropped and starts afresh") {
-  AlertMachine machine{kRule};
+  AlertMachine machine{kPatience};
   CHECK(run(machine, {window(0.5, 0.3, 1), window(0.5, 0.3, 2), window(0.3, 0.1, 3), window(0.5, 0.3, 4)}) ==
         std::vector{Transition::pending, Transition::none, Transition::dropped, Transition::pending});
   CHECK(machine.state().started.image == 4);
 }
 
 TEST_CASE("without patience an alert fires on the first image over the limit") {
-  auto rule = kRule;
-  rule.for_images = 0;
-  AlertMachine machine{rule};
+  AlertMachine machine{{0, 2}};
   CHECK(run(machine, {window(0.5, 0.3, 1)}) == std::vector{Transition::firing});
 }
 
 TEST_CASE("a small window neither fires nor resolves") {
-  AlertMachine machine{kRule};
+  AlertMachine machine{kPatience};
   CHECK(run(machine, {window(1, 0.9, 1, 9)}) == std::vector{Transition::none});
-  AlertMachine firing{kRule, {AlertMachine::Phase::firing, {1, 1}, 0}};
+  AlertMachine firing{kPatience};
+  firing.resume({AlertMachine::Phase::firing, {1, 1}, 0});
   CHECK(run(firing, {window(0, 0, 1, 9), window(0, 0, 2, 9), window(0, 0, 3, 9)}) ==
         std::vector{Transition::none, Transition::none, Transition::none});
 }
 
 TEST_CASE("a window that starts again forgets a pending alert and keeps a firing one") {
-  AlertMachine pending{kRule, {AlertMachine::Phase::pending, {1, 1}, 1}};
+  AlertMachine pending{kPatience};
+  pending.resume({AlertMachine::Phase::pending, {1, 1}, 1});
   pending.restart_window();
   CHECK(pending.state().phase == AlertMachine::Phase::idle);
-  AlertMachine firing{kRule, {AlertMachine::Phase::firing, {1, 1}, 1}};
+  AlertMachine firing{kPatience};
+  firing.resume({AlertMachine::Phase::firing, {1, 1}, 1});
   firing.restart_window();
   CHECK(firing.state().phase == AlertMachine::Phase::firing);
   CHECK(firing.state().held == 0);

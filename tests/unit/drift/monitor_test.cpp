@@ -16,11 +16,12 @@ namespace {
 
 const ReferenceVersion kReference{"default@1", 1000, 0.05};
 
-// Fires after 10 strange images, resolves 3 images after the rate fell below a half.
+// Fires after 10 strange images, resolves 3 images after the rate fell below a half. Without the e-detector.
 MonitorOptions quick() {
   MonitorOptions options;
   options.window = 10;
   options.rule = {.threshold = 0.5, .resolve_below = 0.5, .min_size = 5, .for_images = 2, .resolve_after = 3};
+  options.run_length = 0;
   options.max_streams = 3;
   options.max_alerts = 2;
   return options;
@@ -272,4 +273,95 @@ TEST_CASE("options out of range are refused when the monitor is made") {
   options = quick();
   options.max_streams = 0;
   CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+}
+
+namespace {
+
+// The window's rule asks for more than the images below give it.
+MonitorOptions with_detector() {
+  MonitorOptions options;
+  options.rule.threshold = 0.9;
+  options.rule.resolve_after = 20;
+  return options;
+}
+
+Alert only_alert(const Monitor& monitor) {
+  const auto alerts = monitor.alerts();
+  REQUIRE(alerts.size() == 1);
+  return alerts.front();
+}
+
+}  // namespace
+
+TEST_CASE("the e-detector fires on a few strange images and says when the drift began") {
+  Recorder seen;
+  Monitor monitor{with_detector(), seen.receiver()};
+  observe(monitor, normal(), 200);
+  observe(monitor, strange(), 8);
+  REQUIRE(seen.alerts.size() == 1);
+  const auto& fired = seen.alerts[0];
+  CHECK(fired.rule == "e-detector");
+  CHECK(fired.started.image == 201);
+  CHECK(fired.fired.image > 201);
+  CHECK(fired.fired.image <= 208);
+  CHECK(fired.threshold == limit_for(10'000));
+  CHECK(fired.false_alarm_per_image == 1e-4);
+  CHECK(fired.evidence.front().p_value == 0.001);
+  const auto stream = monitor.stream("line-1").value();
+  CHECK_FALSE(stream.alert.has_value());
+  CHECK(stream.most_urgent()->id == fired.id);
+  CHECK(stream.detector->value >= stream.detector->limit);
+}
+
+TEST_CASE("the e-detector's alert resolves after calm images and leaves a fresh detector") {
+  Recorder seen;
+  Monitor monitor{with_detector(), seen.receiver()};
+  observe(monitor, strange(), 8);
+  const auto drifted = monitor.stream("line-1").value();
+  for (int i = 0; i < 1000 && monitor.stream("line-1")->detector->alert; ++i) observe(monitor, normal(), 1);
+  REQUIRE(seen.alerts.size() == 2);
+  CHECK(seen.alerts[1].id == drifted.detector->alert->id);
+  CHECK(seen.alerts[1].state == AlertState::resolved);
+  CHECK(seen.alerts[1].resolved.image >= seen.alerts[0].fired.image + 20);
+  CHECK(monitor.stream("line-1")->detector->value == 1);
+}
+
+TEST_CASE("each rule raises its own alert and the window's is the more urgent") {
+  auto options = quick();
+  options.run_length = 10'000;
+  Monitor monitor{options, {}};
+  const auto seen = observe(monitor, strange(), 20);
+  CHECK(monitor.alerts().size() == 2);
+  CHECK(seen.alert->rule == "ood-rate");
+  const auto stream = monitor.stream("line-1").value();
+  CHECK(stream.alert->id != stream.detector->alert->id);
+  monitor.reset("line-1", 5000);
+  for (const auto& alert : monitor.alerts()) CHECK(alert.state == AlertState::resolved);
+  CHECK(monitor.stream("line-1")->detector->value == 1);
+}
+
+TEST_CASE("a reference that changes restarts the detector, too") {
+  Monitor monitor{with_detector(), {}};
+  observe(monitor, strange(), 2);
+  REQUIRE(monitor.stream("line-1")->detector->value > 1);
+  (void)monitor.observe("line-1", {"default@2", 1000, 0.05}, normal(), 5);
+  CHECK(monitor.stream("line-1")->detector->value < 1);
+}
+
+TEST_CASE("a restored detector goes on with the same value and the same alert") {
+  const auto stop = GENERATE(3, 60);
+  Recorder after;
+  Monitor whole{with_detector(), {}};
+  Monitor first{with_detector(), {}};
+  Monitor second{with_detector(), after.receiver()};
+  const auto result_at = [](int i) { return i % 6 == 0 ? strange(0.005) : normal(); };
+  for (int i = 0; i < 120; ++i) {
+    (void)whole.observe("s", kReference, result_at(i), i);
+    if (i == stop) second.restore(first.snapshot());
+    (void)(i < stop ? first : second).observe("s", kReference, result_at(i), i);
+  }
+  CAPTURE(stop, after.alerts.size());
+  CHECK(second.stream("s")->detector->value == whole.stream("s")->detector->value);
+  CHECK(only_alert(second).id == only_alert(whole).id);
+  CHECK(only_alert(second).started.image == only_alert(whole).started.image);
 }

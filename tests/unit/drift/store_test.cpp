@@ -46,8 +46,9 @@ StreamState some_stream(const std::string& name) {
   stream.last_ms = 2;
   stream.silenced_until_ms = 3;
   stream.window = {{true, false, true}, 30, 12};
-  stream.machine = {AlertMachine::Phase::pending, {90, 9}, 4};
-  stream.alert_id = "a";
+  stream.rate = {{AlertMachine::Phase::pending, {90, 9}, 4}, ""};
+  stream.detector[1] = {0.1 + 0.2, {80, 8}};
+  stream.drift = {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
 }
@@ -86,8 +87,12 @@ TEST_CASE("alerts and streams come back as they were saved") {
   CHECK(stream.name == "x");
   CHECK(stream.window.flags == std::vector<bool>{true, false, true});
   CHECK(stream.window.total_flagged == 12);
-  CHECK(stream.machine.phase == AlertMachine::Phase::pending);
-  CHECK(stream.machine.held == 4);
+  CHECK(stream.rate.machine.phase == AlertMachine::Phase::pending);
+  CHECK(stream.rate.machine.held == 4);
+  CHECK(stream.detector[1].wealth == 0.1 + 0.2);
+  CHECK(stream.detector[1].since.image == 8);
+  CHECK(stream.drift.machine.phase == AlertMachine::Phase::firing);
+  CHECK(stream.drift.alert_id == "a");
   CHECK(stream.candidates.at(0).image == 29);
 }
 
