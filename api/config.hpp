@@ -55,7 +55,7 @@ struct AlertConfig {
   std::size_t for_images = 20;     // ... for so many images in a row
   double resolve_below = 0.08;     // resolves when the window's OOD rate is below this ...
   std::size_t resolve_after = 50;  // ... for so many images in a row
-  std::size_t run_length = 10'000; // images until a false alarm of the rule "e-detector" is expected; 0 turns that rule off
+  std::size_t run_length = 0;      // images until a false alarm of the rule "e-detector" is expected, 10000 say; 0: rule is off
 };
 
 struct WebhookConfig {

@@ -4,9 +4,9 @@
 // - pending -> idle: it stopped being over; nobody is told;
 // - pending -> firing: it was over for `for_images` further images;
 // - firing -> resolved: it was `calm` for `resolve_after` images in a row.
-// The rule "ood-rate" is over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when the
-// rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower bound is
-// the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The rule
+// The rule "ood-rate" is over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when
+// the rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower
+// bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The rule
 // "e-detector" (e_detector.hpp) is its own patience: for_images is 0. Time and identity come in as arguments.
 #pragma once
 
@@ -51,9 +51,9 @@ struct Alert {
   double rate = 0;  // OOD rate of the window and its Wilson bounds at firing
   double lower = 0;
   double upper = 1;
-  std::size_t window = 0;  // images in the window at firing
-  double threshold = 0;                // ood-rate: of the lower bound; e-detector: of the detector's value
-  double false_alarm_per_image = 1;    // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
+  std::size_t window = 0;            // images in the window at firing
+  double threshold = 0;              // ood-rate: of the lower bound; e-detector: of the detector's value
+  double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
   std::int64_t acknowledged_ms = 0;  // 0 = not
   std::int64_t silenced_until_ms = 0;
   std::vector<Evidence> evidence;  // strangest first
@@ -80,9 +80,8 @@ class AlertMachine {
 
   struct State {
     Phase phase = Phase::idle;
-    Moment started;  // when the phase began; of the pending phase while firing
-    std::uint64_t held =
-        0;  // pending: further images for which the condition was over; firing: calm images in a row
+    Moment started;          // when the phase began; of the pending phase while firing
+    std::uint64_t held = 0;  // pending: further images for which the condition was over; firing: calm images in a row
   };
 
   explicit AlertMachine(Patience patience) : patience_{patience} {}

@@ -38,7 +38,9 @@ void EDetector::step(double p_value, std::size_t ranked, Moment now) {
   }
 }
 
-void EDetector::restart() { state_ = {}; }
+void EDetector::restart() {
+  state_ = {};
+}
 
 double EDetector::value() const {
   double sum = 0;
@@ -46,7 +48,9 @@ double EDetector::value() const {
   return sum / static_cast<double>(state_.size());
 }
 
-Moment EDetector::since() const { return std::ranges::max_element(state_, {}, &Cusum::wealth)->since; }
+Moment EDetector::since() const {
+  return std::ranges::max_element(state_, {}, &Cusum::wealth)->since;
+}
 
 double limit_for(std::size_t run_length) {
   if (run_length < kMinRunLength || run_length > kMaxRunLength) {
@@ -57,13 +61,14 @@ double limit_for(std::size_t run_length) {
     double limit;
     double run_length;
   };
-  // Mean images until the first alarm over simulated streams of uniform ranks, 1000 ranked images; tests/bench has the
-  // program, a test repeats some of the points.
-  static constexpr std::array kSimulated{Point{30, 481},     Point{100, 2'048},   Point{300, 6'662},
+  // Mean images until the first alarm over simulated streams of uniform ranks, 1000 ranked images;
+  // tests/bench/run_lengths.cpp repeats it, with delays under drift.
+  static constexpr std::array kSimulated{Point{30, 481},       Point{100, 2'048},    Point{300, 6'662},
                                          Point{1'000, 24'618}, Point{3'000, 74'984}, Point{10'000, 272'708}};
   const auto wanted = static_cast<double>(run_length);
   // The end pieces go on beyond the table's ends.
-  const auto* above = std::ranges::lower_bound(kSimulated.begin() + 1, kSimulated.end() - 1, wanted, {}, &Point::run_length);
+  const auto* above =
+      std::ranges::lower_bound(kSimulated.begin() + 1, kSimulated.end() - 1, wanted, {}, &Point::run_length);
   const auto* below = above - 1;
   const double share = std::log(wanted / below->run_length) / std::log(above->run_length / below->run_length);
   return below->limit * std::pow(above->limit / below->limit, share);

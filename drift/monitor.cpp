@@ -34,7 +34,8 @@ Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_ev
     : options_{std::move(options)}, on_event_{std::move(on_event)} {
   (void)Window{options_.window, options_.confidence};
   if (options_.rule.name == kDetectorRule) {
-    throw Error{Errc::invalid_argument, "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
+    throw Error{Errc::invalid_argument,
+                "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
   }
   check(options_.rule, options_.window);
   if (options_.max_streams < 1 || options_.max_alerts < 1) {
@@ -167,8 +168,8 @@ MonitorState Monitor::snapshot() const {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
       all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms, stream.silenced_until_ms,
-                             stream.window.state(), stream.rate.state(), stream.detector.state(),
-                             stream.drift.state(), stream.worst.candidates()});
+                             stream.window.state(), stream.rate.state(), stream.detector.state(), stream.drift.state(),
+                             stream.worst.candidates()});
     }
     all.alerts.assign(state.alerts.begin(), state.alerts.end());
     return all;

@@ -28,9 +28,9 @@ namespace driftd::drift {
 inline constexpr std::string_view kDetectorRule = "e-detector";
 
 struct MonitorOptions {
-  std::size_t window = 500;  // images
-  double confidence = 0.95;  // of the Wilson bounds, two-sided
-  AlertRule rule;            // "ood-rate"; the e-detector resolves after its resolve_after calm images, too
+  std::size_t window = 500;         // images
+  double confidence = 0.95;         // of the Wilson bounds, two-sided
+  AlertRule rule;                   // "ood-rate"; the e-detector resolves after its resolve_after calm images, too
   std::size_t run_length = 10'000;  // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first

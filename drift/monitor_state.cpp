@@ -55,7 +55,8 @@ double Monitor::State::false_alarms(const ReferenceVersion& reference) {
   return bound;
 }
 
-void Monitor::State::watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference, Moment now) {
+void Monitor::State::watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference,
+                                Moment now) {
   auto& watch = stream.rate;
   const auto transition = watch.machine.step(condition(options->rule, stream.window.summary()), now);
   if (transition == AlertMachine::Transition::firing) {

@@ -56,13 +56,15 @@ struct Monitor::Stream {
 
 struct Monitor::State {
   // Without the rule the detector stands still; any limit will do.
-  explicit State(const MonitorOptions& o) : options{&o}, limit{limit_for(o.run_length == 0 ? kMinRunLength : o.run_length)} {}
+  explicit State(const MonitorOptions& o)
+      : options{&o}, limit{limit_for(o.run_length == 0 ? kMinRunLength : o.run_length)} {}
 
   static bool good_name(std::string_view name);
   Stream& stream_at(std::string_view name);
   Stream& find_or_create(std::string_view name, std::int64_t now_ms);
   void watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference, Moment now);
-  void watch_drift(const std::string& name, Stream& stream, double p_value, const ReferenceVersion& reference, Moment now);
+  void watch_drift(const std::string& name, Stream& stream, double p_value, const ReferenceVersion& reference,
+                   Moment now);
   Alert alert_now(const std::string& name, const Stream& stream, Moment now);
   void fire(Watch& watch, Alert alert);
   void resolve(Watch& watch, Moment now);

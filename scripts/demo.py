@@ -114,9 +114,10 @@ def show_answer(what, answer):
 
 
 def show_alert(alert):
-    say(f"ALERT {alert['id']} on stream {alert['stream']}: {alert['state']}")
-    say(f"  {alert['ood_rate']:.0%} of the last {alert['window']} images are out of distribution (95% bounds {alert['lower']:.0%} to {alert['upper']:.0%}), limit {alert['threshold']:.0%}")
-    say(f"  fired at image {alert['fired']['image']}; without drift at most one such alarm is expected in {1 / alert['false_alarms_per_image']:,.0f} images")
+    say(f"ALERT {alert['id']} of rule {alert['rule']} on stream {alert['stream']}: {alert['state']}")
+    limit = f", limit {alert['threshold']:.0%}" if alert["rule"] == "ood-rate" else f"; drift since about image {alert['started']['image']}"
+    say(f"  {alert['ood_rate']:.0%} of the last {alert['window']} images are out of distribution (95% bounds {alert['lower']:.0%} to {alert['upper']:.0%}){limit}")
+    say(f"  fired at image {alert['fired']['image']}; without drift {'at most' if alert['rule'] == 'ood-rate' else 'about'} one such alarm is expected in {1 / alert['false_alarms_per_image']:,.0f} images")
     for evidence in alert["evidence"][:3]:
         nearest = evidence["neighbours"][0]
         say(f"  evidence: image {evidence['image']}, p = {evidence['p_value']:.4f}, nearest training image {nearest['uri']} at {nearest['distance']:.3f}")

@@ -165,15 +165,18 @@ function acknowledgeButton(alert) {
 function alertContent(alert) {
   const firing = alert.state === "firing";
   const rare = alert.false_alarms_per_image > 0
-    ? `Without drift, at most one such alert is expected in ${whole.format(Math.round(1 / alert.false_alarms_per_image))} images. ` : "";
+    ? `Without drift, ${alert.rule === "e-detector" ? "about" : "at most"} one such alert is expected in ${whole.format(Math.round(1 / alert.false_alarms_per_image))} images. ` : "";
   const resolved = alert.resolved ? `Resolved ${clock(alert.resolved.at)} at image ${whole.format(alert.resolved.image)}. ` : "";
+  const window = `Over the last ${whole.format(alert.window)} images the OOD rate was ${percent(alert.ood_rate)} (95% bounds ` +
+    `${percent(alert.lower)} to ${percent(alert.upper)})`;
+  const why = alert.rule === "e-detector"
+    ? `Many p-values are smaller than chance explains, probably since image ${whole.format(alert.started.image)}, ${clock(alert.started.at)}. ${window}. `
+    : `${window}; the limit is ${percent(alert.threshold)}. `;
   return [
     element("summary", {}, element("span", {class: `badge ${firing ? "bad" : "plain"}`}, firing ? "Firing" : "Resolved"), " ",
       element("strong", {}, alert.stream), ` – OOD rate ${percent(alert.ood_rate)}, ${clock(alert.fired?.at)}`,
       alert.acknowledged ? ", acknowledged" : ""),
-    element("p", {}, `Over the last ${whole.format(alert.window)} images the OOD rate was ${percent(alert.ood_rate)} (95% bounds ` +
-      `${percent(alert.lower)} to ${percent(alert.upper)}); the limit is ${percent(alert.threshold)}. ${rare}${resolved}` +
-      `Reference ${alert.reference}, rule ${alert.rule}.`),
+    element("p", {}, `${why}${rare}${resolved}Reference ${alert.reference}, rule ${alert.rule}.`),
     element("h3", {}, "Strangest images"),
     alert.evidence.length ? evidenceTable(alert.evidence) : element("p", {class: "quiet"}, "None were kept."),
     element("p", {class: "quiet"}, "Alert ", element("code", {}, alert.id),

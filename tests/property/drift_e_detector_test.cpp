@@ -27,7 +27,8 @@ std::size_t run_length(double limit, std::size_t ranked, PValue p_value) {
 
 class Ranks {
  public:
-  Ranks(std::size_t ranked, unsigned seed) : random_{seed}, rank_{1, ranked + 1}, cells_{static_cast<double>(ranked + 1)} {}
+  Ranks(std::size_t ranked, unsigned seed)
+      : random_{seed}, rank_{1, ranked + 1}, cells_{static_cast<double>(ranked + 1)} {}
   double uniform() { return static_cast<double>(rank_(random_)) / cells_; }
   // A share of the images has one of the 2% smallest p-values.
   double contaminated(double share) {

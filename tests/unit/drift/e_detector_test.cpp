@@ -13,9 +13,13 @@ namespace {
 // exp(-2 * tolerance * (1 - e)) for e = 0.5.
 const double kCost = std::exp(-0.02);
 
-Moment at(std::uint64_t image) { return {static_cast<std::int64_t>(image) * 10, image}; }
+Moment at(std::uint64_t image) {
+  return {static_cast<std::int64_t>(image) * 10, image};
+}
 
-double half(const EDetector& detector) { return detector.state()[1].wealth; }
+double half(const EDetector& detector) {
+  return detector.state()[1].wealth;
+}
 
 }  // namespace
 
