@@ -23,7 +23,6 @@
 #include "api/time.hpp"
 #include "api/version.hpp"
 #include "api/web_page.hpp"
-#include "api/web_page.hpp"
 #include "api/webhook_sender.hpp"
 #include "core/error.hpp"
 
@@ -235,7 +234,6 @@ int serve(const Config& config, std::ostream& out) {
   ScoringService scoring{bundle, std::move(embedder), std::move(references), memory.monitor(), metrics, scoring_options(config)};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), memory.store(), config.http.max_image_bytes);
-  add_web_routes(routes);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};
 
