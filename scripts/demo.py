@@ -6,14 +6,12 @@ Files go to demo-data/ and are kept; the service's own data goes to a temporary 
 """
 
 import argparse
-import gzip
 import io
 import json
 import pathlib
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,11 +20,12 @@ import urllib.request
 import numpy
 from PIL import Image, ImageEnhance, ImageFilter
 
+import fashion_mnist
+from fashion_mnist import LABELS
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATA = ROOT / "demo-data"
 DRIFTD = ROOT / "build/release/driftd"
-FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
-LABELS = ["tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 TRAINED = range(0, 5)
 PER_CLASS = 300
 
@@ -37,16 +36,6 @@ def say(text=""):
 
 def chapter(title):
     say(f"\n\033[1m{title}\033[0m" if sys.stdout.isatty() else f"\n== {title}")
-
-
-def fashion(part):
-    """Images (n, 28, 28) and labels of the "train" or "t10k" part."""
-    with gzip.open(FASHION / f"{part}-images-idx3-ubyte.gz") as file:
-        _, count, rows, columns = struct.unpack(">4I", file.read(16))
-        images = numpy.frombuffer(file.read(), numpy.uint8).reshape(count, rows, columns)
-    with gzip.open(FASHION / f"{part}-labels-idx1-ubyte.gz") as file:
-        file.read(8)
-        return images, numpy.frombuffer(file.read(), numpy.uint8)
 
 
 def png(image):
@@ -71,7 +60,7 @@ def prepare():
     if subprocess.run([DRIFTD, "model", "verify", model], capture_output=True).returncode != 0:
         shutil.rmtree(model, ignore_errors=True)
         driftd("model", "export", "--default", "--out", model)
-    images, labels = fashion("train")
+    images, labels = fashion_mnist.read("train")
     for c in TRAINED:
         (train / LABELS[c]).mkdir(parents=True, exist_ok=True)
         for i in numpy.flatnonzero(labels == c)[:PER_CLASS]:
@@ -145,7 +134,7 @@ def main():
 
     chapter(f"1. Learn: {len(TRAINED) * PER_CLASS} photographs of {', '.join(LABELS[c] for c in TRAINED)}")
     reference = prepare()
-    images, labels = fashion("t10k")
+    images, labels = fashion_mnist.read("t10k")
     picture = [Image.fromarray(image) for image in images[:4000]]
     dress, boot = (png(next(p for p, label in zip(picture, labels) if LABELS[label] == name)) for name in ("dress", "boot"))
     usual = [png(p) for p, label in zip(picture, labels) if label in TRAINED]

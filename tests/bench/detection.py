@@ -21,12 +21,19 @@ import numpy as np
 from PIL import Image
 
 import corruptions
-import fashion
 import figures
 import machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import fashion_mnist  # noqa: E402: its folder must be known first
+
 CLASSES = range(10)
+
+
+def draw(labels, classes, per_class, random):
+    """Row numbers: per_class random ones of each class, all of them where there are fewer."""
+    return np.concatenate([random.permutation(np.flatnonzero(labels == c))[:per_class] for c in classes])
 
 
 def parse(arguments):
@@ -63,23 +70,23 @@ def save(folder, images, rows):
 
 
 def write_reference(options, folder, random):
-    images, labels = fashion.read("train")
-    rows = fashion.draw(labels, options.inside, options.reference_size // len(options.inside), random)
+    images, labels = fashion_mnist.read("train")
+    rows = draw(labels, options.inside, options.reference_size // len(options.inside), random)
     for c in options.inside:
         mine = rows[labels[rows] == c]
-        save(folder / fashion.LABELS[c], images[mine], mine)
+        save(folder / fashion_mnist.LABELS[c], images[mine], mine)
 
 
 def write_tests(options, folder, random):
     """One folder per group, which becomes the label in images.csv: inside, outside-LABEL and noise-1 to jpeg-3."""
-    images, labels = fashion.read("t10k")
-    rows = fashion.draw(labels, options.inside, options.test_size // len(options.inside), random)
+    images, labels = fashion_mnist.read("t10k")
+    rows = draw(labels, options.inside, options.test_size // len(options.inside), random)
     save(folder / "inside", images[rows], rows)
     outside = [c for c in CLASSES if c not in options.inside]
     for c in outside:
-        rows = fashion.draw(labels, [c], options.test_size // len(outside), random)
-        save(folder / f"outside-{fashion.LABELS[c]}", images[rows], rows)
-    rows = fashion.draw(labels, options.inside, options.corrupted // len(options.inside), random)
+        rows = draw(labels, [c], options.test_size // len(outside), random)
+        save(folder / f"outside-{fashion_mnist.LABELS[c]}", images[rows], rows)
+    rows = draw(labels, options.inside, options.corrupted // len(options.inside), random)
     for kind in corruptions.PARAMETERS:
         for severity in corruptions.SEVERITIES:
             save(folder / f"{kind}-{severity}", corruptions.corrupt(images[rows], kind, severity, random), rows)
@@ -139,7 +146,7 @@ def run(options, work):
     }
     model = json.loads((options.model / "model.json").read_text(encoding="utf-8"))
     return {
-        "workload": "fashion-mnist", "inside": [fashion.LABELS[c] for c in options.inside],
+        "workload": "fashion-mnist", "inside": [fashion_mnist.LABELS[c] for c in options.inside],
         "reference_size": options.reference_size, "test_size": options.test_size, "corrupted": options.corrupted,
         "k": options.k, "seed": options.seed, "corruptions": corruptions.PARAMETERS,
         "model": {key: model[key] for key in ("name", "precision", "dimension")}, "rules": rules,

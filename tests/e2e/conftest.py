@@ -6,15 +6,14 @@ exported). The bundle, the images and the reference are made once, in build/e2e.
 
 import contextlib
 import fcntl
-import gzip
 import hashlib
 import json
 import os
 import pathlib
 import re
 import signal
-import struct
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,25 +23,16 @@ import pytest
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
-LABELS = ["tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+sys.path.insert(0, str(ROOT / "scripts"))
+import fashion_mnist  # noqa: E402: its folder must be known first
+from fashion_mnist import LABELS  # noqa: E402
+
 IN_CLASSES, OUT_CLASSES = range(0, 5), range(5, 10)
-
-
-def fashion_images(part):
-    """The images (n, 28, 28) and labels of "train" or "t10k"."""
-    with gzip.open(FASHION / f"{part}-images-idx3-ubyte.gz") as file:
-        _, count, rows, columns = struct.unpack(">4I", file.read(16))
-        images = numpy.frombuffer(file.read(), numpy.uint8).reshape(count, rows, columns)
-    with gzip.open(FASHION / f"{part}-labels-idx1-ubyte.gz") as file:
-        file.read(8)
-        labels = numpy.frombuffer(file.read(), numpy.uint8)
-    return images, labels
 
 
 def write_images(folder, part, classes, per_class):
     """PNG files folder/label/N.png."""
-    images, labels = fashion_images(part)
+    images, labels = fashion_mnist.read(part)
     for c in classes:
         (folder / LABELS[c]).mkdir(parents=True, exist_ok=True)
         for i in numpy.flatnonzero(labels == c)[:per_class]:

@@ -3,7 +3,7 @@
 import gzip
 import pathlib
 
-import numpy as np
+import numpy
 
 FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
 LABELS = ("tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -15,8 +15,8 @@ def read_idx(path):
     if data[:3] != b"\0\0\x08":
         raise ValueError(f"{path} is not an IDX file of bytes")
     dimensions = data[3]
-    shape = np.frombuffer(data, ">i4", dimensions, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    shape = numpy.frombuffer(data, ">i4", dimensions, offset=4)
+    return numpy.frombuffer(data, numpy.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def read(part):
@@ -24,8 +24,3 @@ def read(part):
     if not FOLDER.is_dir():
         raise SystemExit(f"{FOLDER} is missing: install the package dataset-fashion-mnist")
     return read_idx(FOLDER / f"{part}-images-idx3-ubyte.gz"), read_idx(FOLDER / f"{part}-labels-idx1-ubyte.gz")
-
-
-def draw(labels, classes, per_class, random):
-    """Row numbers: per_class random ones of each class, all of them where there are fewer."""
-    return np.concatenate([random.permutation(np.flatnonzero(labels == c))[:per_class] for c in classes])
