@@ -4,16 +4,19 @@
 #include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/FaissException.h>
+#include <faiss/impl/IDSelector.h>
 #include <faiss/index_io.h>
 #include <faiss/utils/distances.h>
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <exception>
 #include <limits>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <typeinfo>
 #include <utility>
 
@@ -43,7 +46,8 @@ void check(MatrixView vectors, std::size_t dimension) {
 }
 
 // While it lives, OpenMP regions that this thread begins have one thread. For a few queries FAISS would wake a team: on
-// a busy machine its members wait for each other many times longer than they work (40 s in place of 1 s, measured at low priority).
+// a busy machine its members wait for each other many times longer than they work (40 s in place of 1 s, measured at
+// low priority).
 class OneThread {
  public:
   OneThread() { omp_set_num_threads(1); }
@@ -54,6 +58,25 @@ class OneThread {
  private:
   const int before_ = omp_get_max_threads();
 };
+
+class Allowed final : public faiss::IDSelector {
+ public:
+  explicit Allowed(const RowMask& rows) : rows_{rows} {}
+  bool is_member(Id row) const override { return rows_.test(static_cast<std::size_t>(row)); }
+
+ private:
+  const RowMask& rows_;
+};
+
+std::vector<std::int64_t> rows_of(const RowMask& mask) {
+  std::vector<std::int64_t> rows;
+  rows.reserve(mask.count());
+  for (std::size_t w = 0; w < mask.words().size(); ++w) {
+    for (auto word = mask.words()[w]; word != 0; word &= word - 1)
+      rows.push_back(static_cast<std::int64_t>(64 * w) + std::countr_zero(word));
+  }
+  return rows;
+}
 
 // Runs a FAISS call that good arguments cannot fail, and translates what it throws nevertheless.
 template <class F>
@@ -163,9 +186,15 @@ struct Ann::Impl {
 
   [[nodiscard]] std::size_t dimension() const { return static_cast<std::size_t>(index->d); }
 
-  void search(MatrixView queries, std::size_t k, float* distances, std::int64_t* rows) const {
+  void search(MatrixView queries, std::size_t k, const SearchOptions& options, float* distances,
+              std::int64_t* rows) const {
+    std::optional<Allowed> allowed;
+    if (options.allowed != nullptr) allowed.emplace(*options.allowed);
+    faiss::SearchParametersIVF parameters;
+    parameters.sel = allowed ? &*allowed : nullptr;
+    parameters.nprobe = cells == nullptr ? 0 : options.all_cells ? cells->nlist : cells->nprobe;
     if (kind == Kind::flat) {
-      index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows);
+      index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows, &parameters);
       return;
     }
     const auto blocks = (queries.rows + kBlock - 1) / kBlock;
@@ -175,7 +204,7 @@ struct Ann::Impl {
       try {
         const auto first = block * kBlock;
         const MatrixView some{std::min(kBlock, queries.rows - first), queries.cols, queries.row(first).data()};
-        search_block(some, k, distances + first * k, rows + first * k);
+        search_block(some, k, parameters, distances + first * k, rows + first * k);
       } catch (...) {
 #pragma omp critical
         failure = std::current_exception();
@@ -184,21 +213,49 @@ struct Ann::Impl {
     if (failure) std::rethrow_exception(failure);
   }
 
-  void search_block(MatrixView queries, std::size_t k, float* distances, std::int64_t* rows) const {
+  void search_block(MatrixView queries, std::size_t k, const faiss::SearchParametersIVF& parameters, float* distances,
+                    std::int64_t* rows) const {
     const OneThread alone;
-    if (cells != nullptr) return search_cells(queries, k, distances, rows);
-    index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows);
+    if (cells != nullptr) return search_cells(queries, k, parameters, distances, rows);
+    index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows, &parameters);
   }
 
   // IndexIVF::search() in two steps, with statistics of our own: FAISS adds to its global ones without a lock.
-  void search_cells(MatrixView queries, std::size_t k, float* distances, std::int64_t* rows) const {
+  void search_cells(MatrixView queries, std::size_t k, const faiss::SearchParametersIVF& parameters, float* distances,
+                    std::int64_t* rows) const {
     const auto n = static_cast<Id>(queries.rows);
-    std::vector<float> centroid_distances(queries.rows * cells->nprobe);
-    std::vector<Id> chosen(queries.rows * cells->nprobe);
-    cells->quantizer->search(n, queries.data, static_cast<Id>(cells->nprobe), centroid_distances.data(), chosen.data());
+    std::vector<float> centroid_distances(queries.rows * parameters.nprobe);
+    std::vector<Id> chosen(queries.rows * parameters.nprobe);
+    cells->quantizer->search(n, queries.data, static_cast<Id>(parameters.nprobe), centroid_distances.data(),
+                             chosen.data());
     faiss::IndexIVFStats statistics;
     cells->search_preassigned(n, queries.data, static_cast<Id>(k), chosen.data(), centroid_distances.data(), distances,
-                              rows, false, nullptr, &statistics);
+                              rows, false, &parameters, &statistics);
+  }
+
+  // The k nearest of the given rows, each read. Its cost grows with the rows, not with the index.
+  void search_rows(MatrixView queries, std::size_t k, std::span<const std::int64_t> rows, float* distances,
+                   std::int64_t* found) const {
+    std::vector<float> stored(dimension());
+    std::vector<std::vector<std::pair<float, std::int64_t>>> nearest(queries.rows);
+    for (const auto row : rows) {
+      index->reconstruct(row, stored.data());
+      for (std::size_t q = 0; q < queries.rows; ++q) {
+        auto& heap = nearest[q];  // the farthest of the k on top
+        const std::pair candidate{faiss::fvec_L2sqr(queries.row(q).data(), stored.data(), dimension()), row};
+        if (heap.size() == k && heap.front() < candidate) continue;
+        heap.push_back(candidate);
+        std::push_heap(heap.begin(), heap.end());
+        if (heap.size() <= k) continue;
+        std::pop_heap(heap.begin(), heap.end());
+        heap.pop_back();
+      }
+    }
+    for (std::size_t q = 0; q < queries.rows; ++q) {
+      std::fill_n(found + q * k, k, -1);
+      for (std::size_t j = 0; j < nearest[q].size(); ++j)
+        std::tie(distances[q * k + j], found[q * k + j]) = nearest[q][j];
+    }
   }
 
   // Replaces the distances of one query by those to the stored vectors and restores the order, ties by row.
@@ -215,6 +272,30 @@ struct Ann::Impl {
       distances[j] = j < found.size() ? found[j].first : std::numeric_limits<float>::infinity();
       rows[j] = j < found.size() ? found[j].second : -1;
     }
+  }
+
+  void search_refined(MatrixView queries, std::size_t k, const SearchOptions& options, float* distances,
+                      std::int64_t* rows) const {
+    const auto count = options.allowed == nullptr ? static_cast<std::size_t>(index->ntotal) : options.allowed->count();
+    if (count == 0) {  // FAISS claims to have found row 0 where k is 1
+      std::fill_n(distances, queries.rows * k, std::numeric_limits<float>::infinity());
+    } else if (options.allowed != nullptr && cells != nullptr && count <= usually_read()) {
+      search_rows(queries, k, rows_of(*options.allowed), distances, rows);
+    } else {
+      search(queries, k, options, distances, rows);
+    }
+    const auto last = std::min(k, count);  // what a query can find
+    for (std::size_t q = 0; q < queries.rows; ++q) {
+      const MatrixView query{1, queries.cols, queries.row(q).data()};
+      if (cells != nullptr && last > 0 && rows[q * k + last - 1] < 0)
+        search(query, k, {options.allowed, true}, distances + q * k, rows + q * k);
+      refine(query.data, {distances + q * k, k}, {rows + q * k, k});
+    }
+  }
+
+  // Vectors in the cells of a query, on average.
+  [[nodiscard]] std::size_t usually_read() const {
+    return static_cast<std::size_t>(index->ntotal) / cells->nlist * cells->nprobe;
   }
 };
 
@@ -249,6 +330,18 @@ std::vector<float> Ann::vector(std::size_t row) const {
   return values;
 }
 
+Matrix Ann::vectors(std::span<const std::int64_t> rows) const {
+  Matrix values{rows.size(), dimension()};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i] < 0 || rows[i] >= impl_->index->ntotal) {
+      throw Error{Errc::invalid_argument,
+                  "there is no row " + std::to_string(rows[i]) + " in an index of " + std::to_string(size())};
+    }
+    guarded("read a vector", [&] { impl_->index->reconstruct(rows[i], values.row(i).data()); });
+  }
+  return values;
+}
+
 void Ann::set_nprobe(std::size_t nprobe) {
   if (nprobe < 1 || nprobe > nlist()) {
     throw Error{Errc::invalid_argument,
@@ -277,17 +370,15 @@ void Ann::add(MatrixView vectors) {
   guarded("add vectors", [&] { impl_->index->add(static_cast<Id>(vectors.rows), vectors.data); });
 }
 
-Neighbours Ann::search(MatrixView queries, std::size_t k) const {
+Neighbours Ann::search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
   check(queries, dimension());
   if (k == 0) throw Error{Errc::invalid_argument, "k must be at least 1"};
+  if (options.allowed != nullptr && options.allowed->size() != size()) {
+    throw Error{Errc::invalid_argument, "the mask of allowed rows has " + std::to_string(options.allowed->size()) +
+                                            " rows, the index " + std::to_string(size())};
+  }
   Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k, -1)};
-  guarded("search", [&] {
-    impl_->search(queries, k, found.distances.data(), found.rows.data());
-    for (std::size_t q = 0; q < queries.rows; ++q) {
-      impl_->refine(queries.row(q).data(), std::span{found.distances}.subspan(q * k, k),
-                    std::span{found.rows}.subspan(q * k, k));
-    }
-  });
+  guarded("search", [&] { impl_->search_refined(queries, k, options, found.distances.data(), found.rows.data()); });
   return found;
 }
 

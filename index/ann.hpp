@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/matrix.hpp"
 #include "index/kind.hpp"
+#include "index/row_mask.hpp"
 
 namespace driftd::index {
 
@@ -24,6 +26,11 @@ struct Neighbours {
   std::size_t k = 0;
   std::vector<float> distances;
   std::vector<std::int64_t> rows;
+};
+
+struct SearchOptions {
+  const RowMask* allowed = nullptr;  // only these rows may be found; of size() rows
+  bool all_cells = false;            // read every cell: exact over what is stored
 };
 
 class Ann {
@@ -43,14 +50,18 @@ class Ann {
   // dimension or a value that is not finite.
   void add(MatrixView vectors);
 
-  // Throws Error{invalid_argument} on a wrong dimension, a value that is not finite, or k = 0.
-  [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const;
+  // Finds k rows, or all that there are where fewer are allowed: where the cells of a query hold fewer, it reads every
+  // cell, and where few rows are allowed, it reads those and no cells. Throws Error{invalid_argument} on a wrong
+  // dimension, a value that is not finite, k = 0, or a mask of another size.
+  [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options = {}) const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t dimension() const;
   [[nodiscard]] Kind kind() const;
   // The vector as stored: decoded where the kind quantises.
   [[nodiscard]] std::vector<float> vector(std::size_t row) const;
+  // The same for many rows, in their order. Throws Error{invalid_argument} on a row that there is not.
+  [[nodiscard]] Matrix vectors(std::span<const std::int64_t> rows) const;
 
   // Cells, and how many of them a query reads; both 0 where the kind has none.
   [[nodiscard]] std::size_t nlist() const;

@@ -73,6 +73,23 @@ TEST_CASE("asking for more neighbours than there are pads with row -1 and infini
   CHECK(std::isinf(found.distances[2]));
 }
 
+TEST_CASE("in an empty index nothing is found") {
+  const auto k = GENERATE(as<std::size_t>{}, 1, 2, 200);
+  const auto found = Ann{2}.search(Matrix{1, 2, {0, 0}}, k);
+  CHECK(std::ranges::all_of(found.rows, [](auto row) { return row == -1; }));
+  CHECK(std::ranges::all_of(found.distances, [](float d) { return std::isinf(d); }));
+}
+
+TEST_CASE("many vectors are read as one by one") {
+  const auto base = random_matrix(50, 3, 8);
+  Ann ann{3};
+  ann.add(base);
+  const std::vector<std::int64_t> rows{49, 0, 7, 7};
+  const auto read = ann.vectors(rows);
+  REQUIRE(read.rows == rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) CHECK(std::ranges::equal(read.row(i), base.row(rows[i])));
+}
+
 TEST_CASE("a wrong dimension, a value that is not finite and k = 0 are refused") {
   Ann ann{2};
   const auto bad = GENERATE(Matrix{1, 3, {1, 2, 3}}, Matrix{1, 2, {NAN, 0}}, Matrix{1, 2, {0, INFINITY}});
