@@ -30,6 +30,7 @@ std::string status_of(Errc code) {
     case Errc::conflict:
     case Errc::overloaded:
     case Errc::deadline:
+    case Errc::no_space:
     case Errc::corrupt:
     case Errc::internal: return "unreadable";
   }

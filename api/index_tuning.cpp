@@ -106,7 +106,7 @@ void check(const TuningOptions& options) {
 }
 
 // Reads a quarter more cells, at least one; false when all are read already.
-bool widen(index::Collection& items) {
+bool widen(index::Segment& items) {
   const auto& ann = items.index();
   if (ann.nprobe() >= ann.nlist()) return false;
   items.set_nprobe(std::min(ann.nlist(), ann.nprobe() + std::max<std::size_t>(1, ann.nprobe() / 4)));
@@ -114,7 +114,7 @@ bool widen(index::Collection& items) {
 }
 
 // The calibration at the smallest nprobe that keeps to the limits.
-drift::Calibration choose_nprobe(index::Collection& items, const Sample& sample, const TuningOptions& options) {
+drift::Calibration choose_nprobe(index::Segment& items, const Sample& sample, const TuningOptions& options) {
   const auto all_cells = sample.search(items.index());
   items.set_nprobe((items.index().nlist() + kLeastShare - 1) / kLeastShare);
   auto found = sample.search(items.index());
@@ -134,13 +134,13 @@ drift::Calibration choose_nprobe(index::Collection& items, const Sample& sample,
   }
 }
 
-Tuned calibrated(const index::Collection& items, const TuningOptions& options) {
+Tuned calibrated(const index::Segment& items, const TuningOptions& options) {
   return {calibrate(items, options.pools, options.progress), {}};
 }
 
 }  // namespace
 
-Tuned tune_index(index::Collection& items, const std::string& kind, const TuningOptions& options) {
+Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOptions& options) {
   check(options);
   const bool automatic = kind == "auto";
   const auto wanted = automatic ? index::automatic_kind(items.size(), items.dimension()) : index::kind_of(kind);

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "drift/calibration.hpp"
-#include "index/collection.hpp"
+#include "index/segment.hpp"
 
 namespace driftd::api {
 
@@ -36,6 +36,6 @@ struct Tuned {
 // cells: mostly once, seldom twice. Cost besides: one exact search per sampled row, and a second copy of the vectors in
 // memory. Throws Error: invalid_argument on an unknown kind, limits out of range, or too few items; what calibrate()
 // throws.
-[[nodiscard]] Tuned tune_index(index::Collection& items, const std::string& kind, const TuningOptions& options);
+[[nodiscard]] Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOptions& options);
 
 }  // namespace driftd::api

@@ -23,6 +23,7 @@ int exit_code_of(driftd::Errc code) {
     case Errc::not_found:
     case Errc::overloaded:
     case Errc::deadline:
+    case Errc::no_space:
     case Errc::corrupt:
     case Errc::internal: return 1;
   }

@@ -79,6 +79,8 @@ int status_of(Errc code) {
       return 503;
     case Errc::deadline:
       return 503;
+    case Errc::no_space:
+      return 507;
     case Errc::corrupt:
       return 500;
     case Errc::internal:

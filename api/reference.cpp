@@ -8,7 +8,7 @@
 namespace driftd::api {
 namespace {
 
-drift::Neighbours neighbours_of_rows(const index::Collection& items, std::span<const std::int64_t> rows, std::size_t k) {
+drift::Neighbours neighbours_of_rows(const index::Segment& items, std::span<const std::int64_t> rows, std::size_t k) {
   Matrix queries{rows.size(), items.dimension()};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto vector = items.index().vector(static_cast<std::size_t>(rows[i]));
@@ -25,7 +25,7 @@ std::filesystem::path model_directory(const std::string& wanted, const std::file
 }
 
 std::shared_ptr<const Reference> load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle) {
-  auto items = index::Collection::open(directory);
+  auto items = index::Segment::open(directory);
   if (items.manifest().model_hash != bundle.hash) {
     throw Error{Errc::conflict, directory.string() + " was built with the model " + items.manifest().model_name + "@sha256:" +
                                     items.manifest().model_hash + ", not with " + bundle.id() +
@@ -36,7 +36,7 @@ std::shared_ptr<const Reference> load_reference(const std::filesystem::path& dir
   return std::make_shared<const Reference>(Reference{std::move(items), std::move(calibration)});
 }
 
-drift::Calibration calibrate(const index::Collection& items, std::size_t pools, std::function<void(std::size_t)> progress) {
+drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress) {
   const auto search = [&](std::span<const std::int64_t> rows, std::size_t k) { return neighbours_of_rows(items, rows, k); };
   return drift::calibrate(items.size(), search,
                           {.duplicate_distance = drift::default_duplicate_distance(pools), .progress = std::move(progress)});

@@ -13,12 +13,12 @@
 #include "drift/calibration.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
-#include "index/collection.hpp"
+#include "index/segment.hpp"
 
 namespace driftd::api {
 
 struct Reference {
-  index::Collection items;
+  index::Segment items;
   drift::Calibration calibration;
 
   [[nodiscard]] const index::Manifest& manifest() const { return items.manifest(); }
@@ -27,12 +27,12 @@ struct Reference {
 // The bundle to use with a reference: the one asked for, or else the one that it was built with.
 [[nodiscard]] std::filesystem::path model_directory(const std::string& wanted, const std::filesystem::path& reference);
 
-// Throws what Collection::open() throws; conflict when the reference was built with another bundle; corrupt when the calibration
+// Throws what Segment::open() throws; conflict when the reference was built with another bundle; corrupt when the calibration
 // does not fit the vectors.
 [[nodiscard]] std::shared_ptr<const Reference> load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle);
 
 // Leave-one-out calibration of all items, through the same index that will serve. pools: unit vectors per embedding.
-[[nodiscard]] drift::Calibration calibrate(const index::Collection& items, std::size_t pools, std::function<void(std::size_t)> progress);
+[[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress);
 
 // The calibration as the attachment that load_reference() expects.
 inline constexpr const char* kCalibrationFile = "calibration.bin";

@@ -19,6 +19,7 @@ enum class Errc {
   conflict,           // another model or version than the one in use
   overloaded,         // a bounded queue is full, or a part is not ready; worth trying again
   deadline,           // the time allowed for it ran out
+  no_space,           // the disk is full
   corrupt,            // stored bytes do not match their checksum or format
   internal,           // a failure of the machine or of a library that the caller cannot mend
 };

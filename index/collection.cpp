@@ -1,136 +1,505 @@
 #include "index/collection.hpp"
 
 #include <algorithm>
-#include <string_view>
-#include <unordered_set>
+#include <cmath>
+#include <mutex>
+#include <set>
 #include <utility>
 
-#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
-#include "index/manifest.hpp"
+#include "core/guarded.hpp"
+#include "core/lock_file.hpp"
+#include "index/draft.hpp"
 
 namespace driftd::index {
 namespace {
 
 namespace fs = std::filesystem;
+using Mode = sqlite::Database::Mode;
 
-constexpr std::string_view kSums = "SHA256SUMS";
-constexpr std::string_view kManifest = "reference.json";
-constexpr std::string_view kVectors = "vectors.faiss";
-constexpr std::string_view kItems = "items.jsonl";
+fs::path catalog_of(const fs::path& directory) { return directory / "catalog.db"; }
+fs::path segment_of(const fs::path& directory, std::int64_t segment) { return directory / "versions" / std::to_string(segment); }
+fs::path lock_of(const fs::path& directory) { return directory / "LOCK"; }
+fs::path build_lock_of(const fs::path& directory) { return directory / "versions" / ".lock"; }
 
-std::map<std::string, std::string> sums_in(const fs::path& directory) {
-  if (!fs::exists(directory / kSums)) {
-    throw Error{Errc::not_found, directory.string() + " is not a reference (it has no " + std::string{kSums} +
-                                     "); build one with: driftd index build"};
-  }
-  auto sums = parse_sums(read_text(directory / kSums, 1 << 20));
-  for (const auto name : {kManifest, kVectors, kItems}) {
-    if (!sums.contains(std::string{name})) throw Error{Errc::corrupt, std::string{kSums} + " does not name " + std::string{name}};
-  }
-  return sums;
+bool is_single_segment(const fs::path& directory) { return fs::exists(directory / "SHA256SUMS"); }
+
+void require_collection(const fs::path& directory) {
+  if (fs::exists(catalog_of(directory))) return;
+  throw Error{Errc::not_found, directory.string() + " is not a reference (it has no catalog.db); build one with: driftd index build"};
 }
 
-std::vector<std::string> faults_of(const fs::path& directory, const std::map<std::string, std::string>& sums) {
-  std::vector<std::string> faults;
-  for (const auto& [name, hash] : sums) {
-    if (!fs::exists(directory / name)) {
-      faults.push_back(name + " is missing");
-    } else if (sha256_file(directory / name) != hash) {
-      faults.push_back(name + " differs from its checksum");
+// The segments that lie in versions/, the newest first.
+std::vector<std::int64_t> segments_in(const fs::path& directory) {
+  std::vector<std::int64_t> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator{directory / "versions", error}) {
+    const auto name = entry.path().filename().string();
+    if (!name.empty() && name.size() < 18 && name.find_first_not_of("0123456789") == std::string::npos) found.push_back(std::stoll(name));
+  }
+  std::ranges::sort(found, std::greater<>{});
+  return found;
+}
+
+std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options) {
+  auto segment = std::make_shared<Segment>(Segment::open(directory));
+  if (options.companion) segment->set_companion(options.companion(*segment));
+  return segment;
+}
+
+std::unique_ptr<Draft> draft_of(const fs::path& directory, const VersionRecord& version, const Catalog& catalog,
+                                std::shared_ptr<const Segment> base) {
+  auto draft = std::make_unique<Draft>(std::move(base));
+  catalog.for_each_change(version, 0, [&](Change&& change) {
+    if (!change.removed && change.value.vector.size() != draft->base()->dimension()) {
+      throw Error{Errc::corrupt, catalog_of(directory).string() + ": a change has a vector of another dimension"};
     }
-  }
-  return faults;
+    draft->apply(std::move(change));
+  });
+  return draft;
 }
 
-void require_unique(const std::vector<Item>& items, Errc code) {
-  std::unordered_set<std::string_view> seen;
-  for (const auto& item : items) {
-    if (item.id.empty() || item.id.size() > 256) throw Error{code, "an item id must have 1 to 256 bytes"};
-    if (!seen.insert(item.id).second) throw Error{code, "the item id \"" + item.id + "\" is used twice"};
+void check_new(const NewItem& added, std::size_t dimension) {
+  check(added.item);
+  const auto finite = [](float x) { return std::isfinite(x); };
+  if (added.vector.size() != dimension) {
+    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has " + std::to_string(added.vector.size()) +
+                                            " values, this reference's vectors have " + std::to_string(dimension)};
+  }
+  if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) || !std::ranges::all_of(added.attached, finite)) {
+    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has a value that is not a finite number"};
   }
 }
 
 }  // namespace
 
-void Collection::add(std::vector<Item> items, MatrixView vectors) {
-  if (items.size() != vectors.rows) throw Error{Errc::invalid_argument, "as many items as vectors are needed"};
-  ann_.add(vectors);
-  std::move(items.begin(), items.end(), std::back_inserter(items_));
-}
+// Lock order: compacting, switching, writing. `live` is a leaf.
+struct Collection::State {
+  std::optional<LockFile> lock;  // constant after open()
 
-Ann Collection::replace_index(Ann next) {
-  if (next.size() != size() || next.dimension() != dimension())
-    throw Error{Errc::invalid_argument, "the new index holds other vectors"};
-  std::swap(ann_, next);
-  return next;
-}
+  std::mutex compacting;  // held by compact() for its whole length
+  std::mutex switching;   // held by activate() and prune() for theirs
 
-void Collection::write(const fs::path& directory, Manifest manifest, const Attachments& attachments) const {
-  require_unique(items_, Errc::invalid_argument);
-  if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
-  manifest.kind = ann_.kind();
-  manifest.search.nlist = ann_.nlist();
-  manifest.search.nprobe = ann_.nprobe();
-  manifest.dimension = dimension();
-  manifest.count = size();
+  mutable std::mutex writing;      // guards the rest
+  std::optional<Catalog> catalog;  // none: a single segment, or a damaged catalog
+  std::unique_ptr<Draft> draft;    // of the live version
+  VersionRecord version;           // the live one; its changes and head are the catalog's business
+
+  Guarded<std::shared_ptr<const Snapshot>> live;
+
+  void publish() {
+    auto next = draft->snapshot(version.version);
+    live.with([&](auto& current) { current.swap(next); });
+  }
+  void switch_to(std::unique_ptr<Draft> next, VersionRecord record) {
+    draft = std::move(next);
+    version = std::move(record);
+    publish();
+  }
+};
+
+Collection::Collection(fs::path directory, CollectionOptions options)
+    : directory_{std::move(directory)}, options_{std::move(options)}, state_{std::make_unique<State>()} {}
+Collection::~Collection() = default;
+
+// --- Making collections and versions -----------------------------------------------------------------------------------
+
+void Collection::create(const fs::path& directory, const Segment& items, const Manifest& manifest,
+                        const Segment::Attachments& attachments, const std::string& note) {
+  if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another one, or remove it"};
   auto staging = directory;
   staging += ".building";
   fs::remove_all(staging);
-  fs::create_directories(staging);
-  ann_.write(staging / kVectors);
-  write_file_atomically(staging / kItems, to_lines(items_));
-  write_file_atomically(staging / kManifest, to_json(manifest));
-  for (const auto& [name, bytes] : attachments) write_file_atomically(staging / name, std::as_bytes(std::span{bytes}));
-  write_file_atomically(staging / kSums, sums_of(staging));
+  fs::create_directories(staging / "versions");
+  items.write(segment_of(staging, manifest.version), manifest, attachments);
+  Catalog::create(catalog_of(staging), manifest.name,
+                  {.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = "build", .note = note});
   publish_directory(staging, directory);
 }
 
-Collection Collection::open(const fs::path& directory) {
-  const auto sums = sums_in(directory);
-  const auto faults = faults_of(directory, sums);
-  if (!faults.empty()) {
-    throw Error{Errc::corrupt, directory.string() + ": " + faults.front() + "; restore the directory from a copy or build it again"};
+std::int64_t Collection::add_version(const fs::path& directory, const Segment& items, Manifest manifest,
+                                     const Segment::Attachments& attachments, const std::string& note, bool make_live) {
+  require_collection(directory);
+  std::optional<LockFile> writer;
+  if (make_live) writer.emplace(lock_of(directory));
+  const LockFile building{build_lock_of(directory)};
+  Catalog catalog{catalog_of(directory), Mode::write};
+  if (catalog.name() != manifest.name) {
+    throw Error{Errc::invalid_argument, directory.string() + " holds the reference \"" + catalog.name() + "\", not \"" + manifest.name + "\""};
   }
-  const auto manifest = parse_manifest(read_text(directory / kManifest));
-  Collection collection{manifest.dimension};
-  collection.manifest_ = manifest;
-  collection.ann_ = Ann::read(directory / kVectors, manifest.dimension, manifest.count);
-  if (collection.ann_.kind() != manifest.kind || collection.ann_.nlist() != manifest.search.nlist ||
-      collection.ann_.nprobe() != manifest.search.nprobe) {
-    throw Error{Errc::corrupt, "vectors.faiss is not the index that reference.json describes"};
+  manifest.version = catalog.reserve_number();
+  items.write(segment_of(directory, manifest.version), manifest, attachments);
+  catalog.add({.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = "build", .note = note},
+              0, 0, {}, make_live);
+  return manifest.version;
+}
+
+// --- Opening -------------------------------------------------------------------------------------------------------------
+
+std::unique_ptr<Collection> Collection::open(const fs::path& directory, CollectionOptions options) {
+  std::unique_ptr<Collection> collection{new Collection{directory, std::move(options)}};
+  auto& state = *collection->state_;
+  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) {
+    auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_));
+    const auto version = draft->base()->manifest().version;
+    state.switch_to(std::move(draft), {.version = version, .segment = version, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
+    return collection;
   }
-  collection.items_ = parse_items(read_text(directory / kItems));
-  if (collection.items_.size() != manifest.count) throw Error{Errc::corrupt, "items.jsonl does not hold one line per vector"};
-  require_unique(collection.items_, Errc::corrupt);
-  for (const auto& [name, hash] : sums) {
-    if (name != kManifest && name != kVectors && name != kItems) collection.attachments_[name] = read_file(directory / name);
+  require_collection(directory);
+  if (collection->options_.writable) {
+    state.lock.emplace(lock_of(directory));
+    collection->remove_leftovers();
+  }
+  try {
+    collection->load_live();
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt) throw;
+    collection->fault_ = error.what();
+    collection->fall_back();
   }
   return collection;
 }
 
-const std::vector<std::uint8_t>& Collection::attachment(const std::string& name) const {
-  const auto found = attachments_.find(name);
-  if (found == attachments_.end()) throw Error{Errc::corrupt, "the reference lacks its file " + name};
-  return found->second;
+void Collection::load_live() {
+  auto& state = *state_;
+  state.catalog.emplace(catalog_of(directory_), options_.writable ? Mode::write : Mode::read);
+  const auto record = state.catalog->version(state.catalog->live());
+  auto base = open_segment(segment_of(directory_, record.segment), options_);
+  auto draft = draft_of(directory_, record, *state.catalog, std::move(base));
+  state.switch_to(std::move(draft), record);
 }
 
-Manifest read_manifest(const fs::path& directory) {
-  const auto sums = sums_in(directory);
-  if (sha256_file(directory / kManifest) != sums.at(std::string{kManifest})) {
-    throw Error{Errc::corrupt, directory.string() + ": " + std::string{kManifest} + " differs from its checksum"};
+// The newest sound segment, without the changes made to it: they are in the catalog, which may be what is damaged.
+void Collection::fall_back() {
+  for (const auto segment : segments_in(directory_)) {
+    try {
+      auto draft = std::make_unique<Draft>(open_segment(segment_of(directory_, segment), options_));
+      state_->switch_to(std::move(draft), {.version = segment, .segment = segment, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
+      return;
+    } catch (const Error& error) {
+      if (error.code() != Errc::corrupt && error.code() != Errc::not_found) throw;
+    }
   }
-  return parse_manifest(read_text(directory / kManifest, 1 << 20));
+  throw Error{Errc::corrupt, fault_ + " No other version is sound"};
 }
 
-std::vector<std::string> verify(const fs::path& directory) {
+// Segments that no version names: a build or a compaction was cut off before its transaction.
+void Collection::remove_leftovers() const {
   try {
-    return faults_of(directory, sums_in(directory));
+    const LockFile no_build_runs{build_lock_of(directory_)};
+    std::set<std::string> named{".lock"};
+    const Catalog catalog{catalog_of(directory_), Mode::read};
+    for (const auto& version : catalog.versions()) named.insert(std::to_string(version.segment));
+    for (const auto& entry : fs::directory_iterator{directory_ / "versions"}) {
+      if (!named.contains(entry.path().filename().string())) fs::remove_all(entry.path());
+    }
+  } catch (const Error&) {
+    // A build runs, or the catalog is damaged: nothing is thrown away then.
+  }
+}
+
+// --- Reading -------------------------------------------------------------------------------------------------------------
+
+std::shared_ptr<const Snapshot> Collection::snapshot() const {
+  return state_->live.with([](const auto& current) { return current; });
+}
+
+std::string Collection::name() const { return snapshot()->manifest().name; }
+
+std::vector<VersionInfo> Collection::versions() const {
+  const std::lock_guard lock{state_->writing};
+  if (!state_->catalog || !fault_.empty()) return {{state_->version, true}};
+  std::vector<VersionInfo> all;
+  for (auto& record : state_->catalog->versions()) {
+    const bool live = record.version == state_->version.version;
+    all.push_back({std::move(record), live});
+  }
+  return all;
+}
+
+std::optional<StoredItem> Collection::find(const std::string& id) const {
+  const std::lock_guard lock{state_->writing};
+  const auto row = state_->draft->find(id);
+  if (!row) return std::nullopt;
+  const auto current = snapshot();
+  return StoredItem{current->item(*row), current->vector(static_cast<std::size_t>(*row))};
+}
+
+std::size_t Collection::changes() const { return static_cast<std::size_t>(snapshot()->revision()); }
+
+// --- Writing -------------------------------------------------------------------------------------------------------------
+
+Written Collection::upsert(std::vector<NewItem> items) {
+  const auto dimension = snapshot()->dimension();
+  std::vector<Change> changes;
+  changes.reserve(items.size());
+  for (auto& item : items) {
+    check_new(item, dimension);
+    changes.push_back({false, std::move(item)});
+  }
+  return write(std::move(changes));
+}
+
+Written Collection::remove(std::span<const std::string> ids, std::size_t* removed) {
+  std::vector<Change> changes;
+  {
+    const std::lock_guard lock{state_->writing};
+    for (const auto& id : std::set<std::string>{ids.begin(), ids.end()}) {
+      if (state_->draft->find(id)) changes.push_back({true, {{.id = id, .label = {}, .uri = {}, .metadata = {}}, {}, {}}});
+    }
+  }
+  if (removed != nullptr) *removed = changes.size();
+  return write(std::move(changes));
+}
+
+Written Collection::write(std::vector<Change> changes) {
+  auto& state = *state_;
+  const std::lock_guard lock{state.writing};
+  if (!state.lock || !state.catalog || !fault_.empty()) {
+    throw Error{Errc::conflict, fault_.empty() ? "this reference is open for reading only" : "this reference is damaged, so nothing is written to it: " + fault_};
+  }
+  if (!changes.empty()) {
+    if (state.draft->revision() + changes.size() > options_.max_changes) {
+      throw Error{Errc::overloaded, "version " + std::to_string(state.version.version) + " has " + std::to_string(state.draft->revision()) +
+                                        " changes, of " + std::to_string(options_.max_changes) + " allowed; it must be compacted first"};
+    }
+    if (state.version.snapshot) {
+      VersionRecord next{.version = state.catalog->reserve_number(),
+                         .segment = state.version.segment,
+                         .created = options_.now ? options_.now() : "",
+                         .origin = "written to after snapshot " + std::to_string(state.version.version), .note = {}, .head = {}};
+      state.catalog->add(next, state.version.version, 0, changes, true);
+      state.version = std::move(next);
+    } else {
+      state.catalog->append(state.version.version, changes);
+    }
+    for (auto& change : changes) state.draft->apply(std::move(change));
+    state.publish();
+  }
+  return {state.version.version, state.draft->revision()};
+}
+
+// --- Versions ------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+void require_catalog(const std::optional<Catalog>& catalog, const std::string& fault) {
+  if (!fault.empty()) throw Error{Errc::conflict, "this reference is damaged, so its versions stay as they are: " + fault};
+  if (!catalog) {
+    throw Error{Errc::conflict, "this reference is a single segment without versions; make a collection of it with: driftd index restore"};
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> Collection::load(std::int64_t version) const {
+  std::unique_lock lock{state_->writing};
+  if (version == state_->version.version) return snapshot();
+  require_catalog(state_->catalog, fault_);
+  const auto record = state_->catalog->version(version);
+  auto base = record.segment == state_->version.segment ? state_->draft->base() : nullptr;
+  lock.unlock();
+  if (!base) base = open_segment(segment_of(directory_, record.segment), options_);
+  lock.lock();
+  return draft_of(directory_, record, *state_->catalog, std::move(base))->snapshot(version);
+}
+
+std::shared_ptr<const Snapshot> Collection::activate(std::int64_t version) {
+  auto& state = *state_;
+  const std::lock_guard alone{state.switching};
+  std::unique_lock lock{state.writing};
+  require_catalog(state.catalog, fault_);
+  if (version == state.version.version) return snapshot();
+  const auto record = state.catalog->version(version);
+  auto base = record.segment == state.version.segment ? state.draft->base() : nullptr;
+  lock.unlock();  // reading the segment may take seconds
+  if (!base) base = open_segment(segment_of(directory_, record.segment), options_);
+  lock.lock();
+  auto draft = draft_of(directory_, record, *state.catalog, std::move(base));
+  state.catalog->set_live(version);
+  state.switch_to(std::move(draft), record);
+  return snapshot();
+}
+
+std::int64_t Collection::take_snapshot(const std::string& note) {
+  const std::lock_guard lock{state_->writing};
+  require_catalog(state_->catalog, fault_);
+  state_->catalog->mark_snapshot(state_->version.version, true, note);
+  state_->version.snapshot = true;
+  return state_->version.version;
+}
+
+void Collection::drop_snapshot(std::int64_t version) {
+  const std::lock_guard lock{state_->writing};
+  require_catalog(state_->catalog, fault_);
+  const auto record = state_->catalog->version(version);
+  if (!record.snapshot) throw Error{Errc::not_found, "version " + std::to_string(version) + " is no snapshot"};
+  state_->catalog->mark_snapshot(version, false, record.note);
+  if (state_->version.version == version) state_->version.snapshot = false;
+}
+
+namespace {
+
+// The living items of a snapshot, segment first, as an exact segment that is not written yet.
+Segment items_of(const Snapshot& snapshot) {
+  constexpr std::size_t kBlock = 4096;
+  Segment items{snapshot.dimension()};
+  std::vector<Item> some;
+  Matrix vectors{0, snapshot.dimension()};
+  const auto flush = [&] {
+    vectors.rows = some.size();
+    items.add(std::exchange(some, {}), vectors);
+    vectors.data.clear();
+  };
+  for (std::size_t row = 0; row < snapshot.rows(); ++row) {
+    if (!snapshot.alive(row)) continue;
+    const auto vector = snapshot.vector(row);
+    vectors.data.insert(vectors.data.end(), vector.begin(), vector.end());
+    some.push_back(snapshot.item(static_cast<std::int64_t>(row)));
+    if (some.size() == kBlock) flush();
+  }
+  if (!some.empty()) flush();
+  if (items.size() == 0) throw Error{Errc::invalid_argument, "the reference has no item left; add some first"};
+  return items;
+}
+
+}  // namespace
+
+std::int64_t Collection::compact(const Finish& finish) {
+  auto& state = *state_;
+  const std::unique_lock alone{state.compacting, std::try_to_lock};
+  if (!alone) throw Error{Errc::conflict, "another compaction is under way; try again when it is done"};
+  std::unique_lock lock{state.writing};
+  require_catalog(state.catalog, fault_);
+  const auto from = snapshot();
+  const auto number = state.catalog->reserve_number();
+  lock.unlock();
+
+  auto manifest = from->manifest();
+  manifest.version = number;
+  manifest.created = options_.now ? options_.now() : "";
+  const auto directory = segment_of(directory_, number);
+  {
+    auto items = items_of(*from);
+    const auto attachments = finish(items, manifest);
+    items.write(directory, manifest, attachments);
+  }
+  auto draft = std::make_unique<Draft>(open_segment(directory, options_));
+
+  lock.lock();
+  // Changes made meanwhile go on top.
+  state.catalog->for_each_change(state.catalog->version(from->version()), static_cast<std::int64_t>(from->revision()),
+                                 [&](Change&& change) { draft->apply(std::move(change)); });
+  const bool still_live = state.version.version == from->version();
+  state.catalog->add({.version = number, .segment = number, .created = manifest.created, .origin = "compaction of version " + std::to_string(from->version()), .note = {}, .head = {}},
+                     from->version(), static_cast<std::int64_t>(from->revision()), {}, still_live);
+  if (still_live) state.switch_to(std::move(draft), state.catalog->version(number));
+  return number;
+}
+
+std::vector<std::int64_t> Collection::prune(std::size_t keep) {
+  auto& state = *state_;
+  const std::lock_guard alone{state.switching};
+  const std::lock_guard lock{state.writing};
+  require_catalog(state.catalog, fault_);
+  const auto all = state.catalog->versions();
+  std::set<std::int64_t> segments;
+  std::vector<std::int64_t> gone;
+  for (auto version = all.rbegin(); version != all.rend(); ++version) {
+    const bool live = version->version == state.version.version;
+    if (live || version->snapshot || keep > 0) {
+      if (!live && !version->snapshot) --keep;
+      segments.insert(version->segment);
+    } else {
+      gone.push_back(version->version);
+    }
+  }
+  state.catalog->remove(gone);
+  for (const auto& version : all) {
+    if (!segments.contains(version.segment)) fs::remove_all(segment_of(directory_, version.segment));
+  }
+  return gone;
+}
+
+// --- Looking at a directory ------------------------------------------------------------------------------------------------
+
+Manifest read_live_manifest(const fs::path& directory) {
+  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return read_manifest(directory);
+  require_collection(directory);
+  const Catalog catalog{catalog_of(directory), Mode::read};
+  const auto record = catalog.version(catalog.live());
+  auto manifest = read_manifest(segment_of(directory, record.segment));
+  manifest.version = record.version;
+  return manifest;
+}
+
+std::vector<std::string> verify_collection(const fs::path& directory) {
+  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return verify(directory);
+  require_collection(directory);
+  std::vector<std::string> faults;
+  std::set<std::int64_t> segments;
+  try {
+    const Catalog catalog{catalog_of(directory), Mode::read};
+    faults = catalog.verify();
+    for (const auto& version : catalog.versions()) segments.insert(version.segment);
   } catch (const Error& error) {
     if (error.code() != Errc::corrupt) throw;
-    return {error.what()};
+    faults.emplace_back(error.what());
+    for (const auto segment : segments_in(directory)) segments.insert(segment);
   }
+  for (const auto segment : segments) {
+    const auto path = segment_of(directory, segment);
+    const auto prefix = "versions/" + std::to_string(segment) + "/";
+    if (!fs::exists(path)) {
+      faults.push_back(prefix + " is missing");
+      continue;
+    }
+    try {
+      for (const auto& fault : verify(path)) faults.push_back(prefix + fault);
+    } catch (const Error& error) {
+      faults.push_back(prefix + ": " + error.what());
+    }
+  }
+  return faults;
+}
+
+namespace {
+
+bool holds(const std::vector<std::uint8_t>& bytes, const std::vector<float>& vector) {
+  const auto* first = reinterpret_cast<const std::uint8_t*>(vector.data());
+  return std::search(bytes.begin(), bytes.end(), first, first + vector.size() * sizeof(float)) != bytes.end();
+}
+
+}  // namespace
+
+Traces traces_of(const fs::path& directory, const std::string& id) {
+  require_collection(directory);
+  const Catalog catalog{catalog_of(directory), Mode::read};
+  const auto live = catalog.version(catalog.live());
+  Traces traces;
+  std::vector<std::vector<float>> vectors;
+  for (const auto& version : catalog.versions()) {
+    auto& into = version.version == live.version ? traces.in_live : traces.in_others;
+    const auto prefix = "version " + std::to_string(version.version) + ": ";
+    const auto segment = Segment::open(segment_of(directory, version.segment));
+    if (const auto row = segment.find(id)) {
+      into.push_back(prefix + "versions/" + std::to_string(version.segment) + " holds the item");
+      vectors.push_back(segment.index().vector(*row));
+    }
+    catalog.for_each_change(version, 0, [&](Change&& change) {
+      if (change.value.item.id != id) return;
+      into.push_back(prefix + "catalog.db holds a change of the item");
+      if (!change.removed) vectors.push_back(std::move(change.value.vector));
+    });
+  }
+  for (const auto& entry : fs::directory_iterator{segment_of(directory, live.segment)}) {
+    const auto bytes = read_file(entry.path());
+    if (std::ranges::any_of(vectors, [&](const auto& vector) { return holds(bytes, vector); })) {
+      traces.in_live.push_back("versions/" + std::to_string(live.segment) + "/" + entry.path().filename().string() + " holds the bytes of its vector");
+    }
+  }
+  return traces;
 }
 
 }  // namespace driftd::index

@@ -1,91 +1,138 @@
-// A reference's vectors and items: built once, written as a checksummed directory (FORMAT.md), searched from then on.
+// A reference on disk: versions of one set of items, of which one is live, changed while it is searched.
 //
-// Immutable once written or opened, so any number of threads may search it without locks. Knows distances, never drift: what other
-// libraries keep with a reference (its calibration) travels as a named attachment, an opaque run of bytes under the same checksum.
+//   DIR/catalog.db     versions and changes (catalog.hpp)
+//   DIR/versions/N/    the segment that version N was built as (segment.hpp)
+//   DIR/LOCK           held by the one process that may write
+//
+// A version is a segment plus the changes made since. Compaction writes the items of the live version as a new segment
+// and makes that a new, live version; the one before stays for rollback until it is pruned. A snapshot is a version
+// that never changes again: the first write after it goes on in a new version.
+//
+// Thread-safe. Searching takes a lock only to copy one pointer. Writers wait for one another; a write is durable when
+// its function returns, and done wholly or not at all. compact() and activate() do their long work beside writes.
+//
+// A directory that is a single segment (made by an earlier driftd, or copied out of versions/) opens read-only.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "core/matrix.hpp"
-#include "index/ann.hpp"
-#include "index/item.hpp"
+#include "index/catalog.hpp"
+#include "index/snapshot.hpp"
 
 namespace driftd::index {
 
-// How the index searches, and how near that comes to exact search as measured when the reference was built.
-struct SearchFigures {
-  std::size_t nlist = 0;  // cells, and how many of them a query reads; 0 where the kind has none
-  std::size_t nprobe = 0;
-  double recall = 1;       // share of a query's true 3 nearest vectors that is found
-  double score_error = 0;  // mean absolute difference between scores by this search and by exact search
-  std::size_t sample = 0;  // items measured on, each as a query against the others; 0: exact, nothing to measure
+struct CollectionOptions {
+  bool writable = false;
+  std::size_t max_changes = 100'000;  // of a version; compaction makes room
+  // Called with each segment that is opened, to refuse it by throwing, or to keep something that goes with it: see
+  // Segment::companion().
+  std::function<std::shared_ptr<const void>(const Segment&)> companion;
+  std::function<std::string()> now;  // RFC 3339, for the catalog; may be empty
 };
 
-struct Manifest {
-  std::string name = "default";
-  std::int64_t version = 1;
-  std::string created;  // RFC 3339
-  std::string model_name;
-  std::string model_hash;
-  std::string model_directory;  // where the bundle was when this was built: a hint, the hash decides
-  Kind kind = Kind::flat;
-  SearchFigures search;
-  std::size_t dimension = 0;
-  std::size_t count = 0;
-  std::size_t skipped = 0;
+struct VersionInfo {
+  VersionRecord record;
+  bool live = false;
+};
 
-  [[nodiscard]] std::string id() const { return name + "@" + std::to_string(version); }
+struct Written {
+  std::int64_t version = 0;
+  std::uint64_t revision = 0;
+};
+
+struct StoredItem {
+  Item item;
+  std::vector<float> vector;  // as stored
 };
 
 class Collection {
  public:
-  using Attachments = std::map<std::string, std::vector<std::uint8_t>>;  // file name to content
+  // Gives a new segment what it lacks before it is written: its index and the rest of its manifest. Returns its
+  // attachments.
+  using Finish = std::function<Segment::Attachments(Segment&, Manifest&)>;
 
-  explicit Collection(std::size_t dimension) : ann_{dimension} {}
+  // Makes a collection of one version. Throws Error: conflict when `directory` exists, and what Segment::write() throws.
+  static void create(const std::filesystem::path& directory, const Segment& items, const Manifest& manifest,
+                     const Segment::Attachments& attachments, const std::string& note = {});
 
-  // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, or fewer items than rows.
-  void add(std::vector<Item> items, MatrixView vectors);
+  // Adds a version to a collection that another process may have open, and returns its number; live only if asked, and
+  // then only where no other process writes. Throws Error: not_found, invalid_argument (another name), conflict (another
+  // build runs, or the collection is in use).
+  static std::int64_t add_version(const std::filesystem::path& directory, const Segment& items, Manifest manifest,
+                                  const Segment::Attachments& attachments, const std::string& note, bool make_live);
 
-  // Exchanges the index for another over the same vectors, row for row, and returns the one until now. Before write()
-  // only. Throws Error{invalid_argument} when the sizes differ.
-  Ann replace_index(Ann next);
-  // As Ann::set_nprobe(). Before write() only.
-  void set_nprobe(std::size_t nprobe) { ann_.set_nprobe(nprobe); }
+  // Verifies and loads the live version. Where its files are damaged, the newest sound version is loaded instead,
+  // fault() says why, and nothing can be written. Throws Error: not_found, conflict (another process writes), corrupt
+  // (no version is sound), invalid_argument (a newer format), and what `companion` throws for the live version.
+  [[nodiscard]] static std::unique_ptr<Collection> open(const std::filesystem::path& directory, CollectionOptions options);
+  ~Collection();
 
-  // manifest's kind, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
-  // when writing fails.
-  void write(const std::filesystem::path& directory, Manifest manifest, const Attachments& attachments) const;
+  // The live version as it is now.
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] std::string name() const;
+  [[nodiscard]] const std::string& fault() const { return fault_; }  // empty: sound
+  [[nodiscard]] std::vector<VersionInfo> versions() const;
+  [[nodiscard]] std::optional<StoredItem> find(const std::string& id) const;
 
-  // Verifies every byte, then loads. Costs two passes over the files (about 1 s per GB from a warm cache).
-  // Throws Error: not_found (no reference there), corrupt (naming the file), invalid_argument (a newer format).
-  [[nodiscard]] static Collection open(const std::filesystem::path& directory);
+  // Adds items, replacing those of the same id. All or none. Throws Error: invalid_argument (a bad item, a wrong
+  // dimension, a value that is not finite), overloaded (max_changes: compact first), no_space, conflict (read-only).
+  Written upsert(std::vector<NewItem> items);
+  // Removes the items that exist; `removed`, if given, receives how many those were.
+  Written remove(std::span<const std::string> ids, std::size_t* removed = nullptr);
 
-  [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const { return ann_.search(queries, k); }
-  [[nodiscard]] const Item& item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
-  [[nodiscard]] const Ann& index() const { return ann_; }
-  [[nodiscard]] std::size_t size() const { return ann_.size(); }
-  [[nodiscard]] std::size_t dimension() const { return ann_.dimension(); }
-  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
-  // Throws Error{corrupt} when the reference has no such file.
-  [[nodiscard]] const std::vector<std::uint8_t>& attachment(const std::string& name) const;
+  // Any version, loaded beside the live one. Throws Error not_found.
+  [[nodiscard]] std::shared_ptr<const Snapshot> load(std::int64_t version) const;
+  // Makes a version live. Searches in flight finish on the version that they began with.
+  std::shared_ptr<const Snapshot> activate(std::int64_t version);
+  // Keeps the live version as it is now, for good; returns its number.
+  std::int64_t take_snapshot(const std::string& note);
+  // A snapshot may be pruned from then on. Throws Error: not_found, where it is none.
+  void drop_snapshot(std::int64_t version);
+  // Builds a segment of the live version's items and makes it live, unless another version was activated meanwhile.
+  // Throws Error: conflict while another compaction runs; invalid_argument where nothing is left; what finish throws.
+  std::int64_t compact(const Finish& finish);
+  // Removes all but the newest `keep` versions, the live one and the snapshots, from catalog and disk; returns them.
+  std::vector<std::int64_t> prune(std::size_t keep);
+
+  // The number of changes since the live version's segment was built.
+  [[nodiscard]] std::size_t changes() const;
 
  private:
-  Ann ann_;
-  std::vector<Item> items_;
-  Manifest manifest_;
-  Attachments attachments_;
+  struct State;
+  explicit Collection(std::filesystem::path directory, CollectionOptions options);
+  void load_live();
+  void fall_back();
+  void remove_leftovers() const;
+  Written write(std::vector<Change> changes);
+
+  // Constant after open()
+  const std::filesystem::path directory_;
+  const CollectionOptions options_;
+  std::string fault_;
+
+  std::unique_ptr<State> state_;
 };
 
-// The manifest alone, checked against its own checksum: quick for any size. Throws what Collection::open() throws.
-[[nodiscard]] Manifest read_manifest(const std::filesystem::path& directory);
+// Faults of every file of every version, one sentence each, empty when sound. Throws Error{not_found}.
+[[nodiscard]] std::vector<std::string> verify_collection(const std::filesystem::path& directory);
 
-// Compares every file with SHA256SUMS; the faults found, one sentence each, empty when sound. Throws Error{not_found} when there is
-// no reference at all.
-[[nodiscard]] std::vector<std::string> verify(const std::filesystem::path& directory);
+// The live version's manifest, checked against its own checksum: quick for any size.
+[[nodiscard]] Manifest read_live_manifest(const std::filesystem::path& directory);
+
+// What still speaks of an item: one sentence for each version that names it, and for each file of the live version in
+// which the bytes of a vector that it had in one of them were found. Empty: erased.
+struct Traces {
+  std::vector<std::string> in_live;
+  std::vector<std::string> in_others;
+};
+[[nodiscard]] Traces traces_of(const std::filesystem::path& directory, const std::string& id);
 
 }  // namespace driftd::index

@@ -1,14 +1,36 @@
-// What is kept about one reference image beside its vector. A plain value.
+// What is kept about one reference image beside its vector. Plain values.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 namespace driftd::index {
 
+inline constexpr std::size_t kMaxId = 256;          // bytes of each
+inline constexpr std::size_t kMaxLabel = 256;
+inline constexpr std::size_t kMaxUri = 4096;
+inline constexpr std::size_t kMaxMetadata = 16384;
+
 struct Item {
-  std::string id;     // unique within a collection, 1 to 256 bytes
-  std::string label;  // may be empty
-  std::string uri;    // where the image came from: a path relative to the folder it was read from, or any text
+  std::string id;        // unique within a collection, 1 to kMaxId bytes
+  std::string label;     // may be empty
+  std::string uri;       // where the image came from: a path relative to the folder it was read from, or any text
+  std::string metadata;  // the text of a JSON object, the user's own; may be empty
+
+  friend bool operator==(const Item&, const Item&) = default;
 };
+
+// An item on its way into a collection.
+struct NewItem {
+  Item item;
+  std::vector<float> vector;
+  std::vector<float> attached;  // at most kMaxAttached numbers that another library keeps with the item
+};
+
+inline constexpr std::size_t kMaxAttached = 16;
+
+// Throws Error{invalid_argument} that names the field that is missing or too long, or no JSON object.
+void check(const Item& item);
 
 }  // namespace driftd::index

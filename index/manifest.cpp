@@ -98,7 +98,9 @@ Manifest parse_manifest(std::string_view text) {
 std::string to_lines(const std::vector<Item>& items) {
   std::string lines;
   for (const auto& item : items) {
-    lines += json::serialize(json::object{{"id", item.id}, {"label", item.label}, {"uri", item.uri}});
+    json::object object{{"id", item.id}, {"label", item.label}, {"uri", item.uri}};
+    if (!item.metadata.empty()) object["metadata"] = json::parse(item.metadata);
+    lines += json::serialize(object);
     lines += '\n';
   }
   return lines;
@@ -109,7 +111,8 @@ std::vector<Item> parse_items(std::string_view lines) {
   for_each_line(lines, [&](std::string_view line) {
     const auto what = "items.jsonl line " + std::to_string(items.size() + 1);
     const auto object = parse_object(line, what);
-    items.push_back({field<std::string>(object, "id", what), field<std::string>(object, "label", what), field<std::string>(object, "uri", what)});
+    items.push_back({field<std::string>(object, "id", what), field<std::string>(object, "label", what), field<std::string>(object, "uri", what), {}});
+    if (const auto* metadata = object.if_contains("metadata")) items.back().metadata = json::serialize(*metadata);
   });
   return items;
 }

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "index/collection.hpp"
+#include "index/segment.hpp"
 
 namespace driftd::index {
 

@@ -71,7 +71,7 @@ void warn_of_codes(const index::SearchFigures& search, const TuningOptions& limi
                "ivf keeps the vectors as they are\n";
 }
 
-Tuned tune(index::Collection& items, const BuildOptions& options, std::size_t pools) {
+Tuned tune(index::Segment& items, const BuildOptions& options, std::size_t pools) {
   Progress progress{"calibrating", items.size(), options.quiet};
   auto tuning = options.tuning;
   tuning.pools = pools;
@@ -85,7 +85,7 @@ int build(const BuildOptions& options) {
   const auto sources = list_images(options.images);
   const auto embedder = embed::load_embedder(bundle);
 
-  index::Collection items{bundle.dimension};
+  index::Segment items{bundle.dimension};
   Skipped skipped;
   {
     Progress progress{"embedding", sources.size(), options.quiet};
@@ -132,7 +132,7 @@ int verify(const std::string& directory) {
   const auto faults = index::verify(directory);
   for (const auto& fault : faults) std::cout << directory << ": " << fault << '\n';
   if (!faults.empty()) return 3;
-  (void)index::Collection::open(directory);  // sound bytes that do not fit together are damage too
+  (void)index::Segment::open(directory);  // sound bytes that do not fit together are damage too
   std::cout << directory << ": every file matches its checksum\n";
   return 0;
 }

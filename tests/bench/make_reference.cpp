@@ -63,7 +63,7 @@ void make(std::size_t rows, std::uint64_t seed, const fs::path& out, std::span<c
   std::vector<driftd::embed::Bundle> bundles;
   for (const char* model : models) bundles.push_back(driftd::embed::read_bundle(fs::absolute(model).lexically_normal()));
   const auto& first = bundles.front();
-  driftd::index::Collection collection{first.dimension};
+  driftd::index::Segment collection{first.dimension};
   collection.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
   const auto encoded = driftd::drift::encode(driftd::api::calibrate(collection, first.pools.size(), {}));
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());

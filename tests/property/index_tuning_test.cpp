@@ -20,8 +20,8 @@ constexpr std::size_t kRows = 6000;
 constexpr std::size_t kFresh = 500;
 constexpr std::size_t kDimension = 32;
 
-index::Collection collection_of(MatrixView vectors) {
-  index::Collection items{vectors.cols};
+index::Segment collection_of(MatrixView vectors) {
+  index::Segment items{vectors.cols};
   std::vector<index::Item> names;
   for (std::size_t i = 0; i < vectors.rows; ++i) names.push_back({std::to_string(i), "", ""});
   items.add(std::move(names), vectors);

@@ -24,7 +24,7 @@ Matrix cloud(std::size_t rows, std::uint64_t seed, float shift = 0) {
 }
 
 Reference make_reference(std::uint64_t seed) {
-  index::Collection items{kDimension};
+  index::Segment items{kDimension};
   const auto points = cloud(500, seed);
   std::vector<index::Item> names;
   for (std::size_t i = 0; i < points.rows; ++i) names.push_back({std::to_string(i), "label", "u/" + std::to_string(i)});

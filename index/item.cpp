@@ -1,0 +1,26 @@
+#include "index/item.hpp"
+
+#include <boost/json.hpp>
+
+#include "core/error.hpp"
+
+namespace driftd::index {
+
+void check(const Item& item) {
+  const auto bounded = [](const std::string& text, std::size_t limit, const char* field) {
+    if (text.size() <= limit) return;
+    throw Error{Errc::invalid_argument, std::string{"an item's "} + field + " has at most " + std::to_string(limit) + " bytes"};
+  };
+  if (item.id.empty()) throw Error{Errc::invalid_argument, "an item needs an id"};
+  bounded(item.id, kMaxId, "id");
+  bounded(item.label, kMaxLabel, "label");
+  bounded(item.uri, kMaxUri, "uri");
+  bounded(item.metadata, kMaxMetadata, "metadata");
+  if (item.metadata.empty()) return;
+  boost::system::error_code error;
+  if (const auto value = boost::json::parse(item.metadata, error); error || !value.is_object()) {
+    throw Error{Errc::invalid_argument, "an item's metadata is a JSON object"};
+  }
+}
+
+}  // namespace driftd::index

@@ -1,0 +1,170 @@
+#include "index/segment.hpp"
+
+#include <algorithm>
+#include <future>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+#include "core/digest.hpp"
+#include "core/error.hpp"
+#include "core/file.hpp"
+#include "index/manifest.hpp"
+
+namespace driftd::index {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSums = "SHA256SUMS";
+constexpr std::string_view kManifest = "reference.json";
+constexpr std::string_view kVectors = "vectors.faiss";
+constexpr std::string_view kItems = "items.jsonl";
+
+std::map<std::string, std::string> sums_in(const fs::path& directory) {
+  if (!fs::exists(directory / kSums)) {
+    throw Error{Errc::not_found, directory.string() + " is not a reference (it has no " + std::string{kSums} +
+                                     "); build one with: driftd index build"};
+  }
+  try {
+    auto sums = parse_sums(read_text(directory / kSums, 1 << 20));
+    for (const auto name : {kManifest, kVectors, kItems}) {
+      if (!sums.contains(std::string{name})) throw Error{Errc::corrupt, "SHA256SUMS does not name " + std::string{name}};
+    }
+    return sums;
+  } catch (const Error& error) {
+    throw Error{error.code(), directory.string() + ": " + error.what()};
+  }
+}
+
+// What is wrong with a file; empty when it is as it was written.
+std::string fault_of(const fs::path& directory, const std::string& name, const std::string& hash) {
+  if (!fs::exists(directory / name)) return name + " is missing";
+  return sha256_file(directory / name) == hash ? "" : name + " differs from its checksum";
+}
+
+std::vector<std::string> faults_of(const fs::path& directory, const std::map<std::string, std::string>& sums) {
+  std::vector<std::string> faults;
+  for (const auto& [name, hash] : sums) {
+    if (auto fault = fault_of(directory, name, hash); !fault.empty()) faults.push_back(std::move(fault));
+  }
+  return faults;
+}
+
+void check_items(const std::vector<Item>& items) {
+  std::unordered_set<std::string_view> seen;
+  for (const auto& item : items) {
+    check(item);
+    if (!seen.insert(item.id).second) throw Error{Errc::invalid_argument, "the item id \"" + item.id + "\" is used twice"};
+  }
+}
+
+}  // namespace
+
+void Segment::add(std::vector<Item> items, MatrixView vectors) {
+  if (items.size() != vectors.rows) throw Error{Errc::invalid_argument, "as many items as vectors are needed"};
+  ann_.add(vectors);
+  std::move(items.begin(), items.end(), std::back_inserter(items_));
+}
+
+Ann Segment::replace_index(Ann next) {
+  if (next.size() != size() || next.dimension() != dimension())
+    throw Error{Errc::invalid_argument, "the new index holds other vectors"};
+  std::swap(ann_, next);
+  return next;
+}
+
+void Segment::write(const fs::path& directory, Manifest manifest, const Attachments& attachments) const {
+  check_items(items_);
+  if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
+  manifest.kind = ann_.kind();
+  manifest.search.nlist = ann_.nlist();
+  manifest.search.nprobe = ann_.nprobe();
+  manifest.dimension = dimension();
+  manifest.count = size();
+  auto staging = directory;
+  staging += ".building";
+  fs::remove_all(staging);
+  fs::create_directories(staging);
+  ann_.write(staging / kVectors);
+  write_file_atomically(staging / kItems, to_lines(items_));
+  write_file_atomically(staging / kManifest, to_json(manifest));
+  for (const auto& [name, bytes] : attachments) write_file_atomically(staging / name, std::as_bytes(std::span{bytes}));
+  write_file_atomically(staging / kSums, sums_of(staging));
+  publish_directory(staging, directory);
+}
+
+void Segment::load_items(const fs::path& file) {
+  items_ = parse_items(read_text(file));
+  if (items_.size() != manifest_.count) throw Error{Errc::corrupt, "items.jsonl does not hold one line per vector"};
+  by_id_.reserve(items_.size());
+  for (std::uint32_t row = 0; row < items_.size(); ++row) {
+    const auto& item = items_[row];
+    if (!by_id_.emplace(item.id, row).second) throw Error{Errc::corrupt, "items.jsonl uses the id \"" + item.id + "\" twice"};
+    labels_[item.label].push_back(row);
+  }
+}
+
+Segment Segment::open(const fs::path& directory) {
+  const auto sums = sums_in(directory);
+  const auto require_sound = [&](const std::string& name) {
+    const auto fault = fault_of(directory, name, sums.at(name));
+    if (fault.empty()) return;
+    throw Error{Errc::corrupt, directory.string() + ": " + fault + "; restore the directory from a copy or build it again"};
+  };
+  // The vectors are most of the bytes: their checksum runs beside the reading of everything else.
+  auto vectors_sound = std::async(std::launch::async, [&] { require_sound(std::string{kVectors}); });
+  for (const auto& [name, hash] : sums) {
+    if (name != kVectors) require_sound(name);
+  }
+  const auto manifest = parse_manifest(read_text(directory / kManifest));
+  Segment segment{manifest.dimension};
+  segment.manifest_ = manifest;
+  segment.load_items(directory / kItems);
+  for (const auto& [name, hash] : sums) {
+    if (name != kManifest && name != kVectors && name != kItems) segment.attachments_[name] = read_file(directory / name);
+  }
+  vectors_sound.get();
+  segment.ann_ = Ann::read(directory / kVectors, manifest.dimension, manifest.count);
+  if (segment.ann_.kind() != manifest.kind || segment.ann_.nlist() != manifest.search.nlist ||
+      segment.ann_.nprobe() != manifest.search.nprobe) {
+    throw Error{Errc::corrupt, "vectors.faiss is not the index that reference.json describes"};
+  }
+  return segment;
+}
+
+std::optional<std::size_t> Segment::find(std::string_view id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? std::nullopt : std::optional<std::size_t>{found->second};
+}
+
+const std::vector<std::uint32_t>& Segment::rows_of(const std::string& label) const {
+  static const std::vector<std::uint32_t> kNone;
+  const auto found = labels_.find(label);
+  return found == labels_.end() ? kNone : found->second;
+}
+
+const std::vector<std::uint8_t>& Segment::attachment(const std::string& name) const {
+  const auto found = attachments_.find(name);
+  if (found == attachments_.end()) throw Error{Errc::corrupt, "the reference lacks its file " + name};
+  return found->second;
+}
+
+Manifest read_manifest(const fs::path& directory) {
+  const auto sums = sums_in(directory);
+  if (sha256_file(directory / kManifest) != sums.at(std::string{kManifest})) {
+    throw Error{Errc::corrupt, directory.string() + ": " + std::string{kManifest} + " differs from its checksum"};
+  }
+  return parse_manifest(read_text(directory / kManifest, 1 << 20));
+}
+
+std::vector<std::string> verify(const fs::path& directory) {
+  try {
+    return faults_of(directory, sums_in(directory));
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt) throw;
+    return {error.what()};
+  }
+}
+
+}  // namespace driftd::index
