@@ -18,6 +18,7 @@
 #include "api/http_server.hpp"
 #include "api/log.hpp"
 #include "api/messages.hpp"
+#include "api/reference_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
 #include "api/time.hpp"
@@ -78,12 +79,15 @@ drift::MonitorOptions monitor_options(const Config& config) {
   return options;
 }
 
-ScoringService::Options scoring_options(const Config& config) {
-  return {.score = {drift::rule_of(config.scoring.rule), config.scoring.k, config.scoring.alpha},
-          .max_image_bytes = config.http.max_image_bytes,
+EmbeddingService::Options embedding_options(const Config& config) {
+  return {.max_image_bytes = config.http.max_image_bytes,
           .max_pending = config.model.max_queue,
           .workers = std::max(2U, std::thread::hardware_concurrency())};
 }
+
+ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha}; }
+
+LiveReference::Options live_options(const StoreConfig& store) { return {store.compact_share, store.compact_min, store.keep_versions}; }
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
@@ -97,18 +101,35 @@ std::vector<double> score_buckets(const drift::Calibration& calibration, const S
   return borders;
 }
 
-ScoringService::References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics) {
-  ScoringService::References references;
+void report_state(const std::string& name, const LiveReference& live, Metrics& metrics) {
+  const auto reference = live.current();
+  metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(), reference.manifest().search.recall,
+                          !live.collection().fault().empty());
+}
+
+References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics, Readiness& progress) {
+  References references;
   for (const auto& [name, directory] : config.references) {
-    auto reference = load_reference(directory, bundle);
-    if (reference->manifest().name != name) {
-      throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference->manifest().name + "\", not \"" + name + "\""};
+    progress.with([&](auto& reason) {
+      reason = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " + std::to_string(config.references.size()) + ")";
+    });
+    auto& live = references[name];
+    live = std::make_unique<LiveReference>(directory, bundle, live_options(config.store), [&live, name = name, &metrics] {
+      if (live) report_state(name, *live, metrics);
+    });
+    const auto reference = live->current();
+    if (reference.manifest().name != name) {
+      throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
     }
     // Fails now, not at the first image, when the reference is too small for the configured alpha.
-    (void)drift::threshold(config.scoring.alpha, reference->calibration, drift::rule_of(config.scoring.rule), config.scoring.k);
-    metrics.add_reference(name, reference->items.size(), reference->manifest().search.recall,
-                          score_buckets(reference->calibration, config.scoring));
-    references[name] = std::move(reference);
+    (void)drift::threshold(config.scoring.alpha, reference.calibration(), drift::rule_of(config.scoring.rule), config.scoring.k);
+    metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
+    report_state(name, *live, metrics);
+    if (!live->collection().fault().empty()) {
+      log(LogLevel::error, "files of the reference are damaged; an older version serves, for reading only", {{"reference", reference.id()}, {"reason", live->read_only()}});
+    } else if (!live->read_only().empty()) {
+      log(LogLevel::warn, "the reference is served for reading only", {{"reference", name}, {"reason", live->read_only()}});
+    }
   }
   return references;
 }
@@ -223,17 +244,18 @@ int serve(const Config& config, std::ostream& out) {
   const auto bundle = embed::read_bundle(model_directory(config.model.directory, config.references.at("default")));
   metrics.set_model(bundle.id());
   auto embedder = embed::load_embedder(bundle, embedder_options(config.model));
-  not_ready_because.with([](auto& reason) { reason = "loading the references"; });
-  auto references = load_references(config, bundle, metrics);
+  const auto references = load_references(config, bundle, metrics, not_ready_because);
 
   asio::io_context background_io{1};
   Memory memory{config, background_io, metrics};
   std::optional<IoThread> background_thread{std::in_place, background_io};
 
   asio::io_context io{1};
-  ScoringService scoring{bundle, std::move(embedder), std::move(references), memory.monitor(), metrics, scoring_options(config)};
+  EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
+  ScoringService scoring{embedding, references, memory.monitor(), metrics, score_options(config.scoring)};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), memory.store(), config.http.max_image_bytes);
+  add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};
 

@@ -103,7 +103,7 @@ class BlockWriter {
 
   void flush() {
     if (block_.empty()) return;
-    Matrix vectors{0, reference_.items.dimension()};
+    Matrix vectors{0, reference_.items->dimension()};
     for (const auto& image : block_) {
       if (image.vector.empty()) continue;
       vectors.data.insert(vectors.data.end(), image.vector.begin(), image.vector.end());
@@ -235,7 +235,7 @@ AuditReport run_audit(const AuditOptions& options) {
   plan.rule = drift::name_of(options.scoring.rule);
   plan.k = options.scoring.k;
   plan.alpha = options.scoring.alpha;
-  plan.reference = summarise(*reference, options.reference, bundle.id(), options.scoring);
+  plan.reference = summarise(reference, options.reference, bundle.id(), options.scoring);
   plan.source = summarise(sources, options.images);
   plan.shard = options.shard;
   plan.shards = options.shards;
@@ -245,7 +245,7 @@ AuditReport run_audit(const AuditOptions& options) {
   const auto range = shard_range(plan);
   const auto mine = std::span{sources}.subspan(range.first, range.last - range.first);
   const auto durable = find_durable(options.output.out / kImagesFile, mine);
-  embed_rest(mine, durable, bundle, *reference, options);
+  embed_rest(mine, durable, bundle, reference, options);
   return conclude(plan, options.output, start, mine.size() - durable.images);
 }
 

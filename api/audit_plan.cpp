@@ -100,14 +100,14 @@ json::object to_json(const ReferenceSummary& r) {
 
 ReferenceSummary summarise(const Reference& reference, const fs::path& directory, const std::string& model,
                            const ScoreOptions& options) {
-  const auto& calibration = reference.calibration;
+  const auto& calibration = reference.calibration();
   const auto& distances = calibration.knn.at(options.k - 1);
   const auto& scores = options.rule == drift::Rule::blend ? calibration.blend : distances;
   ReferenceSummary summary;
-  summary.id = reference.manifest().id();
-  summary.sha256 = sha256_file(directory / "SHA256SUMS");
+  summary.id = reference.id();
+  summary.sha256 = index::live_digest(directory);
   summary.model = model;
-  summary.items = reference.items.size();
+  summary.items = reference.items->size();
   summary.score = drift::quantiles_of(scores);
   summary.distance = drift::quantiles_of(distances);
   summary.score_threshold = drift::threshold(options.alpha, calibration, options.rule, options.k);

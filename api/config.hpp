@@ -37,6 +37,12 @@ struct ModelConfig {
   std::size_t max_queue = 256;  // images waiting for the model; more are answered with 503
 };
 
+struct StoreConfig {
+  double compact_share = 0.1;     // a reference is compacted when the changes since it was built exceed this share of its items; 0: never by itself
+  std::size_t compact_min = 1000; // ... and are at least so many
+  std::size_t keep_versions = 2;  // kept for rollback after a compaction, besides snapshots
+};
+
 struct ScoringConfig {
   std::string rule = "blend";  // blend | knn
   std::size_t k = 3;           // neighbours listed, and the k of rule knn
@@ -69,6 +75,7 @@ struct Config {
   AdminConfig admin;
   ModelConfig model;
   std::map<std::string, std::string> references;  // name to directory; "default" must be among them
+  StoreConfig store;
   ScoringConfig scoring;
   StreamConfig streams;
   AlertConfig alerts;

@@ -35,6 +35,10 @@ json::object detectors(const drift::StreamSummary& s) {
   return {{drift::kDetectorRule, {{"value", number(d.value)}, {"limit", number(d.limit)}, {"alert", to_json(d.alert)}}}};
 }
 
+json::object search_figures(const index::SearchFigures& s) {
+  return {{"nlist", s.nlist}, {"nprobe", s.nprobe}, {"recall_at_3", number(s.recall)}, {"score_error", number(s.score_error)}, {"sample", s.sample}};
+}
+
 }  // namespace
 
 json::value to_json(const std::optional<drift::AlertSummary>& alert) {
@@ -97,17 +101,33 @@ json::object to_json(const drift::Alert& a) {
 
 json::object to_json(const Reference& r) {
   const auto& m = r.manifest();
+  const auto& calibration = r.calibration();
   return {{"reference", m.name},
-          {"version", m.version},
+          {"version", r.items->version()},
+          {"revision", r.items->revision()},
           {"created", m.created},
           {"kind", index::name_of(m.kind)},
-          {"items", m.count},
+          {"search", search_figures(m.search)},
+          {"items", r.items->size()},
           {"dimension", m.dimension},
           {"model", m.model_name + "@sha256:" + m.model_hash},
           {"skipped", m.skipped},
           {"calibration",
-           {{"ranked", r.calibration.ranked()}, {"duplicates", r.calibration.duplicates}, {"excluded", r.calibration.excluded}}}};
+           {{"ranked", calibration.ranked()}, {"duplicates", calibration.duplicates}, {"excluded", calibration.excluded}}}};
 }
+
+json::object to_json(const index::VersionInfo& v) {
+  return {{"version", v.record.version}, {"live", v.live},      {"snapshot", v.record.snapshot}, {"created", v.record.created},
+          {"origin", v.record.origin},   {"note", v.record.note}, {"changes", v.record.changes}};
+}
+
+json::object to_json(const index::Item& item) {
+  json::object object{{"id", item.id}, {"label", item.label}, {"uri", item.uri}};
+  if (!item.metadata.empty()) object["metadata"] = json::parse(item.metadata);
+  return object;
+}
+
+json::array to_json(const std::vector<Neighbour>& found) { return neighbours(found); }
 
 Response json_response(const json::object& object, int status) {
   Response response;

@@ -3,10 +3,12 @@
 // Thread-safe: pure functions. A number that is not finite becomes null: JSON has no other word for it.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "api/http.hpp"
 #include "api/reference.hpp"
@@ -23,6 +25,9 @@ namespace driftd::api {
 [[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
 [[nodiscard]] boost::json::object to_json(const drift::Alert& alert);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);
+[[nodiscard]] boost::json::object to_json(const index::VersionInfo& version);
+[[nodiscard]] boost::json::object to_json(const index::Item& item);
+[[nodiscard]] boost::json::array to_json(const std::vector<Neighbour>& neighbours);
 
 [[nodiscard]] Response json_response(const boost::json::object& object, int status = 200);
 

@@ -44,6 +44,12 @@ struct Metrics::Impl {
   Family<Gauge>& queues = BuildGauge().Name("driftd_queue_depth").Help("Images waiting for the model.").Register(registry);
   Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
   Family<Gauge>& items = BuildGauge().Name("driftd_reference_items").Help("Items of a reference.").Register(registry);
+  Family<Gauge>& versions = BuildGauge().Name("driftd_reference_version").Help("The live version of a reference.").Register(registry);
+  Family<Gauge>& changes = BuildGauge().Name("driftd_reference_changes").Help("Changes since the live version was built.").Register(registry);
+  Family<Gauge>& damaged = BuildGauge()
+                               .Name("driftd_reference_damaged")
+                               .Help("1: files of the live version are damaged, an older one serves; the log names the file.")
+                               .Register(registry);
   Family<Gauge>& recalls = BuildGauge()
                                .Name("driftd_index_recall_ratio")
                                .Help("Share of the 3 nearest items that the index finds, measured when it was built.")
@@ -66,10 +72,15 @@ Metrics::~Metrics() = default;
 
 void Metrics::set_model(const std::string& model) { impl_->models.Add({{"model", model}}).Set(1); }
 
-void Metrics::add_reference(const std::string& reference, std::size_t items, double recall,
-                            const std::vector<double>& score_buckets) {
+void Metrics::reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, bool damaged) {
   impl_->items.Add({{"reference", reference}}).Set(static_cast<double>(items));
+  impl_->versions.Add({{"reference", reference}}).Set(static_cast<double>(version));
+  impl_->changes.Add({{"reference", reference}}).Set(static_cast<double>(changes));
   impl_->recalls.Add({{"reference", reference}}).Set(recall);
+  impl_->damaged.Add({{"reference", reference}}).Set(damaged ? 1 : 0);
+}
+
+void Metrics::add_reference(const std::string& reference, const std::vector<double>& score_buckets) {
   impl_->score_buckets.with([&](auto& buckets) { buckets[reference] = score_buckets; });
   impl_->p_values.Add({{"reference", reference}}, kPValues);
   impl_->scores.Add({{"reference", reference}}, score_buckets);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,10 +21,11 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void set_model(const std::string& model);
-  // recall is the index's, of the 3 nearest. score_buckets are the calibration's quantiles, so that Prometheus alone
+  // score_buckets are the calibration's quantiles, so that Prometheus alone
   // recomputes a rate over any replicas and period.
-  void add_reference(const std::string& reference, std::size_t items, double recall,
-                     const std::vector<double>& score_buckets);
+  void add_reference(const std::string& reference, const std::vector<double>& score_buckets);
+  // recall is the index's, of the 3 nearest, as measured when it was built.
+  void reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, bool damaged);
   void scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value);
   void stream_window(const std::string& stream, double rate, double lower, double upper);
   void stream_detector(const std::string& stream, const std::string& detector, double value, double limit);

@@ -1,6 +1,6 @@
-// A reference as the rest of driftd uses it: items, vectors and calibration, bound to one model bundle by hash.
+// One state of a reference as the rest of driftd uses it: items, vectors and calibration, bound to one model bundle by hash.
 //
-// Immutable: searched by any number of threads without locks.
+// Immutable: searched by any number of threads without locks. Cheap to copy.
 #pragma once
 
 #include <filesystem>
@@ -13,29 +13,43 @@
 #include "drift/calibration.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
-#include "index/segment.hpp"
+#include "index/collection.hpp"
 
 namespace driftd::api {
 
 struct Reference {
-  index::Segment items;
-  drift::Calibration calibration;
+  std::shared_ptr<const index::Snapshot> items;
 
-  [[nodiscard]] const index::Manifest& manifest() const { return items.manifest(); }
+  // Of the version's segment: what is added later is scored against it, and joins it when the collection is compacted.
+  [[nodiscard]] const drift::Calibration& calibration() const {
+    return *static_cast<const drift::Calibration*>(items->base().companion().get());
+  }
+  [[nodiscard]] const index::Manifest& manifest() const { return items->manifest(); }
+  [[nodiscard]] std::string id() const { return items->id(); }  // "default@4"
 };
 
 // The bundle to use with a reference: the one asked for, or else the one that it was built with.
 [[nodiscard]] std::filesystem::path model_directory(const std::string& wanted, const std::filesystem::path& reference);
 
-// Throws what Segment::open() throws; conflict when the reference was built with another bundle; corrupt when the calibration
-// does not fit the vectors.
-[[nodiscard]] std::shared_ptr<const Reference> load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle);
+// A collection whose segments carry their calibrations. Throws what Collection::open() throws; conflict when the reference was
+// built with another bundle; corrupt when the calibration does not fit the vectors.
+[[nodiscard]] std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable);
+// The live version, for reading.
+[[nodiscard]] Reference load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle);
 
 // Leave-one-out calibration of all items, through the same index that will serve. pools: unit vectors per embedding.
 [[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress);
 
-// The calibration as the attachment that load_reference() expects.
+// The calibration as the attachment that open_reference() expects.
 inline constexpr const char* kCalibrationFile = "calibration.bin";
+[[nodiscard]] index::Segment::Attachments attachments(const drift::Calibration& calibration);
+
+// How a compaction finishes a segment: an index of the same kind, tuned and calibrated anew.
+[[nodiscard]] index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress);
+
+// Of an item about to be added: the distances to its 3rd and 10th neighbours, copies and the item that it replaces left
+// out. Empty where there are not so many.
+[[nodiscard]] std::vector<float> own_distances(const Reference& reference, const index::NewItem& item);
 
 struct ScoreOptions {
   drift::Rule rule = drift::Rule::blend;
@@ -49,6 +63,9 @@ struct Neighbour {
   std::string uri;
   double distance = 0;
 };
+
+// The k nearest items, for a person to look at. Throws Error{invalid_argument} on a wrong dimension.
+[[nodiscard]] std::vector<Neighbour> nearest(const Reference& reference, std::span<const float> vector, std::size_t k, const index::Filter& filter);
 
 struct Score {
   double score = 0;      // the rule's statistic; larger is stranger

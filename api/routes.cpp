@@ -26,18 +26,6 @@ const T& found(const std::optional<T>& value, const char* what) {
   return *value;
 }
 
-awaitable<Response> get_references(const ScoringService& scoring, Request) {
-  json::array array;
-  for (const auto& [name, reference] : scoring.references()) array.push_back(to_json(*reference));
-  co_return json_response({{"references", std::move(array)}});
-}
-
-awaitable<Response> get_reference(const ScoringService& scoring, Request request) {
-  const auto reference = scoring.references().find(request.parameters.at("r"));
-  if (reference == scoring.references().end()) throw Error{Errc::not_found, "there is no such reference"};
-  co_return json_response(to_json(*reference->second));
-}
-
 awaitable<Response> get_streams(const drift::Monitor& monitor, Request) { co_return list_response("streams", monitor.streams()); }
 
 awaitable<Response> get_stream(const drift::Monitor& monitor, Request request) {
@@ -75,8 +63,6 @@ awaitable<Response> readyz(const Readiness& not_ready_because, Request) {
 void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, drift::Store& store, std::size_t max_image_bytes) {
   const auto body = max_image_bytes / 3 * 4 + 64 * 1024;
   router.add({"POST", "/v1/score", body, [&](Request r) { return scoring.score(std::move(r)); }});
-  router.add({"GET", "/v1/references", 0, [&](Request r) { return get_references(scoring, std::move(r)); }});
-  router.add({"GET", "/v1/references/{r}", 0, [&](Request r) { return get_reference(scoring, std::move(r)); }});
   router.add({"GET", "/v1/streams", 0, [&](Request r) { return get_streams(monitor, std::move(r)); }});
   router.add({"GET", "/v1/streams/{s}", 0, [&](Request r) { return get_stream(monitor, std::move(r)); }});
   router.add({"POST", "/v1/streams/{s}/reset", 1024, [&](Request r) { return reset_stream(monitor, std::move(r)); }});

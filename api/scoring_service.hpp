@@ -1,44 +1,38 @@
-// Scores images for the service: decode and search on a pool of workers, the model behind one batcher, windows in the monitor.
+// Scores images for the service: an embedding, its nearest neighbours, a p-value, and the stream's window in the monitor.
 //
-// Thread-safe. Bounded: more than max_pending requests in the house are refused at once (Error{overloaded}).
+// Thread-safe. Bounded by the EmbeddingService.
 #pragma once
 
-#include <atomic>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "api/embedding_service.hpp"
 #include "api/http.hpp"
+#include "api/live_reference.hpp"
 #include "api/metrics.hpp"
-#include "api/reference.hpp"
 #include "drift/monitor.hpp"
-#include "embed/batcher.hpp"
-#include "embed/bundle.hpp"
 
 namespace driftd::api {
 
+using References = std::map<std::string, std::unique_ptr<LiveReference>>;
+
+// The one that a request's "reference" parameter names, or "default". Throws Error{not_found}.
+[[nodiscard]] LiveReference& reference_of(const References& references, const Request& request);
+
+// The whole number in a request's parameter, or the fallback. Throws Error{invalid_argument} outside 1..most.
+[[nodiscard]] std::size_t count_of(const Request& request, const std::string& name, std::size_t fallback, std::size_t most);
+
 class ScoringService {
  public:
-  struct Options {
-    ScoreOptions score;
-    std::size_t max_image_bytes = 16 << 20;
-    std::size_t max_pending = 256;
-    std::size_t workers = 2;
-  };
-  using References = std::map<std::string, std::shared_ptr<const Reference>>;
-
-  // Keeps references to bundle, monitor and metrics, which must outlive it.
-  ScoringService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder, References references,
-                 drift::Monitor& monitor, Metrics& metrics, Options options);
+  // Keeps references to all of these, which must outlive it.
+  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, Metrics& metrics, ScoreOptions options)
+      : embedding_{embedding}, references_{references}, options_{options}, monitor_{monitor}, metrics_{metrics} {}
 
   // POST /v1/score?stream=S&reference=R&k=3
   [[nodiscard]] boost::asio::awaitable<Response> score(Request request);
-
-  [[nodiscard]] const References& references() const { return references_; }
-  [[nodiscard]] std::size_t queued() const { return batcher_.queued(); }
 
  private:
   struct Question;
@@ -46,16 +40,13 @@ class ScoringService {
   [[nodiscard]] Response answer(const Request& request, const Question& question);
 
   // Constant after construction
-  const embed::Bundle& bundle_;
-  const References references_;
-  const Options options_;
+  EmbeddingService& embedding_;
+  const References& references_;
+  const ScoreOptions options_;
 
   // Thread-safe by themselves
   drift::Monitor& monitor_;
   Metrics& metrics_;
-  std::atomic<std::size_t> pending_{0};
-  embed::Batcher batcher_;
-  boost::asio::thread_pool workers_;  // last: joined first, while all that its work uses is still there
 };
 
 }  // namespace driftd::api

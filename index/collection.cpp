@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "core/guarded.hpp"
@@ -432,6 +433,17 @@ Manifest read_live_manifest(const fs::path& directory) {
   auto manifest = read_manifest(segment_of(directory, record.segment));
   manifest.version = record.version;
   return manifest;
+}
+
+std::string live_digest(const fs::path& directory) {
+  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return sha256_file(directory / "SHA256SUMS");
+  require_collection(directory);
+  const Catalog catalog{catalog_of(directory), Mode::read};
+  const auto record = catalog.version(catalog.live());
+  const auto segment = sha256_file(segment_of(directory, record.segment) / "SHA256SUMS");
+  if (record.changes == 0) return segment;
+  const auto both = segment + record.head;
+  return sha256(std::as_bytes(std::span{both}));
 }
 
 std::vector<std::string> verify_collection(const fs::path& directory) {

@@ -127,6 +127,9 @@ class Collection {
 // The live version's manifest, checked against its own checksum: quick for any size.
 [[nodiscard]] Manifest read_live_manifest(const std::filesystem::path& directory);
 
+// A SHA-256 that changes with any byte of the live version: its segment's files and the changes made since.
+[[nodiscard]] std::string live_digest(const std::filesystem::path& directory);
+
 // What still speaks of an item: one sentence for each version that names it, and for each file of the live version in
 // which the bytes of a vector that it had in one of them were found. Empty: erased.
 struct Traces {

@@ -99,27 +99,26 @@ int build(const BuildOptions& options) {
   }
   const auto [calibration, search] = tune(items, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
-  const auto encoded = drift::encode(calibration);
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());
-  items.write(options.out,
-              {.name = options.name,
-               .version = options.version,
-               .created = rfc3339(now_ms()),
-               .model_name = bundle.name,
-               .model_hash = bundle.hash,
-               .model_directory = fs::absolute(options.model).lexically_normal().string(),
-               .search = search,
-               .skipped = skipped.count()},
-              {{kCalibrationFile, {bytes, bytes + encoded.size()}}, {"skipped.csv", skipped.csv()}});
+  auto files = attachments(calibration);
+  files["skipped.csv"] = skipped.csv();
+  const index::Manifest manifest{.name = options.name,
+                                 .version = options.version,
+                                 .created = rfc3339(now_ms()),
+                                 .model_name = bundle.name,
+                                 .model_hash = bundle.hash,
+                                 .model_directory = fs::absolute(options.model).lexically_normal().string(),
+                                 .search = search,
+                                 .skipped = skipped.count()};
+  index::Collection::create(options.out, items, manifest, files);
   std::cout << "reference " << options.name << "@" << options.version << ": " << items.size() << " images x " << bundle.dimension << ", "
             << skipped.count() << " skipped, " << calibration.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
   return 0;
 }
 
 int info(const std::string& directory) {
-  const auto m = index::read_manifest(directory);
+  const auto m = index::read_live_manifest(directory);
   std::uintmax_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator{directory}) bytes += entry.file_size();
+  for (const auto& entry : fs::recursive_directory_iterator{directory}) bytes += entry.is_regular_file() ? entry.file_size() : 0;
   std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " ("
             << m.skipped << " files skipped)"
             << "\nindex      " << search_text(m) << "\n           " << m.dimension
@@ -129,10 +128,10 @@ int info(const std::string& directory) {
 }
 
 int verify(const std::string& directory) {
-  const auto faults = index::verify(directory);
+  const auto faults = index::verify_collection(directory);
   for (const auto& fault : faults) std::cout << directory << ": " << fault << '\n';
   if (!faults.empty()) return 3;
-  (void)index::Segment::open(directory);  // sound bytes that do not fit together are damage too
+  (void)index::Collection::open(directory, {});  // sound bytes that do not fit together are damage too
   std::cout << directory << ": every file matches its checksum\n";
   return 0;
 }

@@ -41,12 +41,12 @@ int score_images(const Options& options) {
     try {
       const auto prepared = prepare(read_file(image), bundle.preprocess);
       const auto vector = embedder->embed({1, prepared.tensor.size(), prepared.tensor.data()});
-      const auto result = score(*reference, vector, {drift::rule_of(options.rule), options.k, options.alpha}).front();
+      const auto result = score(reference, vector, {drift::rule_of(options.rule), options.k, options.alpha}).front();
       if (!options.json) {
         print_text(image, result);
         continue;
       }
-      boost::json::object object{{"path", image}, {"reference", reference->manifest().id()}, {"model", bundle.id()}};
+      boost::json::object object{{"path", image}, {"reference", reference.id()}, {"model", bundle.id()}};
       for (auto& field : to_json(result)) object.insert(field);
       object["properties"] = to_json(prepared.properties);
       std::cout << boost::json::serialize(object) << '\n';

@@ -63,21 +63,20 @@ void make(std::size_t rows, std::uint64_t seed, const fs::path& out, std::span<c
   std::vector<driftd::embed::Bundle> bundles;
   for (const char* model : models) bundles.push_back(driftd::embed::read_bundle(fs::absolute(model).lexically_normal()));
   const auto& first = bundles.front();
-  driftd::index::Segment collection{first.dimension};
-  collection.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
-  const auto encoded = driftd::drift::encode(driftd::api::calibrate(collection, first.pools.size(), {}));
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());
+  driftd::index::Segment items{first.dimension};
+  items.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
+  const auto files = driftd::api::attachments(driftd::api::calibrate(items, first.pools.size(), {}));
   fs::create_directories(out);
   for (const auto& bundle : bundles) {
     if (bundle.dimension != first.dimension) {
       throw Error{Errc::invalid_argument, bundle.directory.string() + " has another dimension than " + first.directory.string()};
     }
-    collection.write(out / bundle.directory.filename(),
+    driftd::index::Collection::create(out / bundle.directory.filename(), items,
                      {.created = driftd::api::rfc3339(driftd::api::now_ms()),
                       .model_name = bundle.name,
                       .model_hash = bundle.hash,
                       .model_directory = bundle.directory.string()},
-                     {{driftd::api::kCalibrationFile, {bytes, bytes + encoded.size()}}});
+                     files);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/clusters.hpp"
+#include "tests/support/references.hpp"
 #include "tests/support/errors.hpp"
 
 using namespace driftd;
@@ -79,7 +80,7 @@ TEST_CASE("whatever the kind, fresh vectors of the same source are flagged at ab
   const auto vectors = test::clustered_unit_vectors(2 * kEach, kDimension, seed);
   auto items = collection_of({kEach, kDimension, vectors.data.data()});
   auto tuned = tune_index(items, kind, {});
-  const Reference reference{std::move(items), std::move(tuned.calibration)};
+  const auto reference = test::reference_of(std::move(items), std::move(tuned.calibration));
   const auto scores = score(reference, {kEach, kDimension, vectors.row(kEach).data()}, {.alpha = 0.05});
   const auto flagged = std::ranges::count_if(scores, &Score::ood);
   CHECK(std::abs(static_cast<double>(flagged) / kEach - 0.05) <

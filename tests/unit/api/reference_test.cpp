@@ -6,6 +6,7 @@
 #include "api/time.hpp"
 #include "core/error.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/references.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace driftd;
@@ -30,7 +31,7 @@ Reference make_reference(std::uint64_t seed) {
   for (std::size_t i = 0; i < points.rows; ++i) names.push_back({std::to_string(i), "label", "u/" + std::to_string(i)});
   items.add(std::move(names), points);
   auto calibration = calibrate(items, 1, {});
-  return {std::move(items), std::move(calibration)};
+  return test::reference_of(std::move(items), std::move(calibration));
 }
 
 double ood_rate(const Reference& reference, const Matrix& points, drift::Rule rule) {
@@ -63,14 +64,13 @@ TEST_CASE("one vector scores the same alone and in a batch") {
 TEST_CASE("a reference is bound to its bundle by hash and finds its calibration again") {
   test::TempDir dir;
   const auto reference = make_reference(21);
-  const auto encoded = drift::encode(reference.calibration);
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(encoded.data());
-  reference.items.write(dir / "r", {.model_hash = "right", .model_directory = "models/net"}, {{kCalibrationFile, {bytes, bytes + encoded.size()}}});
+  index::Collection::create(dir / "r", reference.items->base(), {.model_hash = "right", .model_directory = "models/net"},
+                            attachments(reference.calibration()));
   embed::Bundle bundle;
   bundle.hash = "right";
   const auto loaded = load_reference(dir / "r", bundle);
   const auto point = cloud(1, 22);
-  CHECK(score(*loaded, point, {}).front().score == score(reference, point, {}).front().score);
+  CHECK(score(loaded, point, {}).front().score == score(reference, point, {}).front().score);
   CHECK(model_directory("", dir / "r") == "models/net");
   CHECK(model_directory("mine", dir / "r") == "mine");
   bundle.hash = "wrong";
