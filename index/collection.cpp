@@ -73,6 +73,13 @@ void check_new(const NewItem& added, std::size_t dimension) {
   }
 }
 
+void require_catalog(const std::optional<Catalog>& catalog, const std::string& fault) {
+  if (!fault.empty()) throw Error{Errc::conflict, "this reference is damaged, so nothing of it is changed: " + fault};
+  if (!catalog) {
+    throw Error{Errc::conflict, "this reference is a single segment without versions; make a collection of it with: driftd index restore"};
+  }
+}
+
 }  // namespace
 
 // Lock order: compacting, switching, writing. `live` is a leaf.
@@ -134,6 +141,39 @@ std::int64_t Collection::add_version(const fs::path& directory, const Segment& i
   catalog.add({.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = "build", .note = note},
               0, 0, {}, make_live);
   return manifest.version;
+}
+
+void Collection::restore(const fs::path& from, std::optional<std::int64_t> version, const fs::path& to) {
+  if (fs::exists(to)) throw Error{Errc::conflict, to.string() + " exists already; choose another one, or remove it"};
+  auto staging = to;
+  staging += ".building";
+  fs::remove_all(staging);
+  fs::create_directories(staging / "versions");
+  const bool single = !fs::exists(catalog_of(from)) && is_single_segment(from);
+  VersionRecord record;
+  std::string name;
+  std::vector<Change> changes;
+  if (single) {
+    const auto manifest = read_manifest(from);
+    name = manifest.name;
+    record = {.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = {}, .note = {}, .head = {}};
+  } else {
+    require_collection(from);
+    const Catalog catalog{catalog_of(from), Mode::read};
+    name = catalog.name();
+    record = catalog.version(version.value_or(catalog.live()));
+    catalog.for_each_change(record, 0, [&](Change&& change) { changes.push_back(std::move(change)); });
+  }
+  const auto copy = segment_of(staging, record.segment);
+  fs::copy(single ? from : segment_of(from, record.segment), copy, fs::copy_options::recursive);
+  if (const auto faults = verify(copy); !faults.empty()) throw Error{Errc::corrupt, from.string() + ": " + faults.front()};
+  record.origin = "restored";
+  record.snapshot = false;
+  record.changes = 0;
+  record.head.clear();
+  Catalog::create(catalog_of(staging), name, record);
+  Catalog{catalog_of(staging), Mode::write}.append(record.version, changes);
+  publish_directory(staging, to);
 }
 
 // --- Opening -------------------------------------------------------------------------------------------------------------
@@ -254,12 +294,15 @@ Written Collection::remove(std::span<const std::string> ids, std::size_t* remove
   return write(std::move(changes));
 }
 
+void Collection::require_writable() const {
+  require_catalog(state_->catalog, fault_);
+  if (!state_->lock) throw Error{Errc::conflict, "this reference is open for reading only"};
+}
+
 Written Collection::write(std::vector<Change> changes) {
   auto& state = *state_;
   const std::lock_guard lock{state.writing};
-  if (!state.lock || !state.catalog || !fault_.empty()) {
-    throw Error{Errc::conflict, fault_.empty() ? "this reference is open for reading only" : "this reference is damaged, so nothing is written to it: " + fault_};
-  }
+  require_writable();
   if (!changes.empty()) {
     if (state.draft->revision() + changes.size() > options_.max_changes) {
       throw Error{Errc::overloaded, "version " + std::to_string(state.version.version) + " has " + std::to_string(state.draft->revision()) +
@@ -283,17 +326,6 @@ Written Collection::write(std::vector<Change> changes) {
 
 // --- Versions ------------------------------------------------------------------------------------------------------------
 
-namespace {
-
-void require_catalog(const std::optional<Catalog>& catalog, const std::string& fault) {
-  if (!fault.empty()) throw Error{Errc::conflict, "this reference is damaged, so its versions stay as they are: " + fault};
-  if (!catalog) {
-    throw Error{Errc::conflict, "this reference is a single segment without versions; make a collection of it with: driftd index restore"};
-  }
-}
-
-}  // namespace
-
 std::shared_ptr<const Snapshot> Collection::load(std::int64_t version) const {
   std::unique_lock lock{state_->writing};
   if (version == state_->version.version) return snapshot();
@@ -310,7 +342,7 @@ std::shared_ptr<const Snapshot> Collection::activate(std::int64_t version) {
   auto& state = *state_;
   const std::lock_guard alone{state.switching};
   std::unique_lock lock{state.writing};
-  require_catalog(state.catalog, fault_);
+  require_writable();
   if (version == state.version.version) return snapshot();
   const auto record = state.catalog->version(version);
   auto base = record.segment == state.version.segment ? state.draft->base() : nullptr;
@@ -325,7 +357,7 @@ std::shared_ptr<const Snapshot> Collection::activate(std::int64_t version) {
 
 std::int64_t Collection::take_snapshot(const std::string& note) {
   const std::lock_guard lock{state_->writing};
-  require_catalog(state_->catalog, fault_);
+  require_writable();
   state_->catalog->mark_snapshot(state_->version.version, true, note);
   state_->version.snapshot = true;
   return state_->version.version;
@@ -333,7 +365,7 @@ std::int64_t Collection::take_snapshot(const std::string& note) {
 
 void Collection::drop_snapshot(std::int64_t version) {
   const std::lock_guard lock{state_->writing};
-  require_catalog(state_->catalog, fault_);
+  require_writable();
   const auto record = state_->catalog->version(version);
   if (!record.snapshot) throw Error{Errc::not_found, "version " + std::to_string(version) + " is no snapshot"};
   state_->catalog->mark_snapshot(version, false, record.note);
@@ -372,7 +404,7 @@ std::int64_t Collection::compact(const Finish& finish) {
   const std::unique_lock alone{state.compacting, std::try_to_lock};
   if (!alone) throw Error{Errc::conflict, "another compaction is under way; try again when it is done"};
   std::unique_lock lock{state.writing};
-  require_catalog(state.catalog, fault_);
+  require_writable();
   const auto from = snapshot();
   const auto number = state.catalog->reserve_number();
   lock.unlock();
@@ -403,7 +435,7 @@ std::vector<std::int64_t> Collection::prune(std::size_t keep) {
   auto& state = *state_;
   const std::lock_guard alone{state.switching};
   const std::lock_guard lock{state.writing};
-  require_catalog(state.catalog, fault_);
+  require_writable();
   const auto all = state.catalog->versions();
   std::set<std::int64_t> segments;
   std::vector<std::int64_t> gone;

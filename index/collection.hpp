@@ -69,6 +69,10 @@ class Collection {
   static std::int64_t add_version(const std::filesystem::path& directory, const Segment& items, Manifest manifest,
                                   const Segment::Attachments& attachments, const std::string& note, bool make_live);
 
+  // Makes a collection of one version of another, or of a single segment: the same items, changes and number. Throws
+  // Error: conflict when `to` exists, not_found, corrupt when the copy does not match its checksums.
+  static void restore(const std::filesystem::path& from, std::optional<std::int64_t> version, const std::filesystem::path& to);
+
   // Verifies and loads the live version. Where its files are damaged, the newest sound version is loaded instead,
   // fault() says why, and nothing can be written. Throws Error: not_found, conflict (another process writes), corrupt
   // (no version is sound), invalid_argument (a newer format), and what `companion` throws for the live version.
@@ -111,6 +115,7 @@ class Collection {
   void load_live();
   void fall_back();
   void remove_leftovers() const;
+  void require_writable() const;
   Written write(std::vector<Change> changes);
 
   // Constant after open()

@@ -11,6 +11,8 @@
 #include "api/csv.hpp"
 #include "api/image_source.hpp"
 #include "api/index_tuning.hpp"
+#include "api/item_list.hpp"
+#include "api/npy.hpp"
 #include "api/progress.hpp"
 #include "api/reference.hpp"
 #include "api/time.hpp"
@@ -24,11 +26,16 @@ namespace fs = std::filesystem;
 struct BuildOptions {
   std::string model;
   std::string images;
+  std::string vectors;
+  std::string items;
   std::string out;
   std::string name = "default";
   std::int64_t version = 1;
   std::string kind = "auto";
   TuningOptions tuning;
+  bool new_version = false;
+  bool activate = false;
+  std::string note;
   bool quiet = false;
 };
 
@@ -79,40 +86,66 @@ Tuned tune(index::Segment& items, const BuildOptions& options, std::size_t pools
   return tune_index(items, options.kind, tuning);
 }
 
-int build(const BuildOptions& options) {
-  if (fs::exists(options.out)) throw Error{Errc::conflict, options.out + " exists already; choose another --out, or remove it"};
-  const auto bundle = embed::read_bundle(options.model);
+void embed_images(const BuildOptions& options, const embed::Bundle& bundle, index::Segment& items, Skipped& skipped) {
   const auto sources = list_images(options.images);
   const auto embedder = embed::load_embedder(bundle);
+  Progress progress{"embedding", sources.size(), options.quiet};
+  std::size_t done = 0;
+  embed_all(sources, bundle, *embedder, [&](Embedded&& image) {
+    progress.update(++done);
+    if (image.vector.empty()) return skipped.add(image);
+    const auto id = std::to_string(items.size());
+    items.add({{id, image.source->label, image.source->uri, {}}}, {1, bundle.dimension, image.vector.data()});
+  });
+}
 
+void check(const BuildOptions& options) {
+  if (options.images.empty() == options.vectors.empty()) throw Error{Errc::invalid_argument, "give either --images or --vectors"};
+  if (options.activate && !options.new_version) throw Error{Errc::invalid_argument, "--activate is for --new-version; the first version is live anyway"};
+  if (options.new_version || !fs::exists(options.out)) return;
+  throw Error{Errc::conflict, options.out + " exists already; choose another --out, remove it, or add a version to it with --new-version"};
+}
+
+int build(const BuildOptions& options) {
+  check(options);
+  const auto bundle = embed::read_bundle(options.model);
   index::Segment items{bundle.dimension};
   Skipped skipped;
-  {
-    Progress progress{"embedding", sources.size(), options.quiet};
-    std::size_t done = 0;
-    embed_all(sources, bundle, *embedder, [&](Embedded&& image) {
-      progress.update(++done);
-      if (image.vector.empty()) return skipped.add(image);
-      const auto id = std::to_string(items.size());
-      items.add({{id, image.source->label, image.source->uri}}, {1, bundle.dimension, image.vector.data()});
-    });
+  if (options.vectors.empty()) {
+    embed_images(options, bundle, items, skipped);
+  } else {
+    const auto vectors = read_npy(options.vectors);
+    items.add(items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string()), vectors);
   }
   const auto [calibration, search] = tune(items, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
   auto files = attachments(calibration);
   files["skipped.csv"] = skipped.csv();
-  const index::Manifest manifest{.name = options.name,
-                                 .version = options.version,
-                                 .created = rfc3339(now_ms()),
-                                 .model_name = bundle.name,
-                                 .model_hash = bundle.hash,
-                                 .model_directory = fs::absolute(options.model).lexically_normal().string(),
-                                 .search = search,
-                                 .skipped = skipped.count()};
-  index::Collection::create(options.out, items, manifest, files);
-  std::cout << "reference " << options.name << "@" << options.version << ": " << items.size() << " images x " << bundle.dimension << ", "
+  index::Manifest manifest{.name = options.name,
+                           .version = options.version,
+                           .created = rfc3339(now_ms()),
+                           .model_name = bundle.name,
+                           .model_hash = bundle.hash,
+                           .model_directory = fs::absolute(options.model).lexically_normal().string(),
+                           .search = search,
+                           .skipped = skipped.count()};
+  if (options.new_version) {
+    manifest.version = index::Collection::add_version(options.out, items, manifest, files, options.note, options.activate);
+  } else {
+    index::Collection::create(options.out, items, manifest, files, options.note);
+  }
+  std::cout << "reference " << manifest.id() << ": " << items.size() << " images x " << bundle.dimension << ", "
             << skipped.count() << " skipped, " << calibration.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
   return 0;
+}
+
+void print_versions(const std::string& directory) {
+  const auto collection = index::Collection::open(directory, {});
+  if (!collection->fault().empty()) std::cout << "DAMAGED    " << collection->fault() << '\n';
+  for (const auto& [version, live] : collection->versions()) {
+    std::cout << "version    " << version.version << (live ? " (live)" : "") << (version.snapshot ? ", snapshot" : "") << ", " << version.changes << " changes"
+              << (version.origin.empty() ? "" : ", " + version.origin) << ' ' << version.created << (version.note.empty() ? "" : ": " + version.note) << '\n';
+  }
 }
 
 int info(const std::string& directory) {
@@ -124,6 +157,7 @@ int info(const std::string& directory) {
             << "\nindex      " << search_text(m) << "\n           " << m.dimension
             << " values per vector, L2\nmodel      " << m.model_name << "@sha256:" << m.model_hash
             << "\n           built from " << m.model_directory << "\nsize       " << bytes / 1024 << " KiB on disk\n";
+  print_versions(directory);
   return 0;
 }
 
@@ -131,8 +165,22 @@ int verify(const std::string& directory) {
   const auto faults = index::verify_collection(directory);
   for (const auto& fault : faults) std::cout << directory << ": " << fault << '\n';
   if (!faults.empty()) return 3;
-  (void)index::Collection::open(directory, {});  // sound bytes that do not fit together are damage too
+  const auto collection = index::Collection::open(directory, {});  // sound bytes that do not fit together are damage too
+  if (!collection->fault().empty()) std::cout << collection->fault() << '\n';
+  if (!collection->fault().empty()) return 3;
   std::cout << directory << ": every file matches its checksum\n";
+  return 0;
+}
+
+int verify_erased(const std::string& directory, const std::string& id) {
+  const auto traces = index::traces_of(directory, id);
+  for (const auto& trace : traces.in_live) std::cout << "live " << trace << '\n';
+  for (const auto& trace : traces.in_others) std::cout << "older " << trace << '\n';
+  if (!traces.in_live.empty()) {
+    std::cout << "item " << id << " is not erased; remove it, then compact\n";
+    return 3;
+  }
+  std::cout << "no file of the live version holds the item " << id << (traces.in_others.empty() ? "; no other version does\n" : "; older versions do, until `driftd index prune --keep 0`\n");
   return 0;
 }
 
@@ -144,8 +192,10 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<BuildOptions>();
   auto* build_command = group->add_subcommand("build", "Embed a folder of training images into a calibrated reference");
   build_command->add_option("--model", options->model, "Bundle made by `driftd model export`")->required();
-  build_command->add_option("--images", options->images, "Folder (root/label/image or flat), list of paths, or - for a list on standard input")->required();
-  build_command->add_option("--out", options->out, "Directory to create")->required();
+  build_command->add_option("--images", options->images, "Folder (root/label/image or flat), list of paths, or - for a list on standard input");
+  build_command->add_option("--vectors", options->vectors, "Embeddings of this model, in place of images: a .npy matrix with a row for each");
+  build_command->add_option("--items", options->items, R"(With --vectors: a line for each row, {"id", "label", "uri", "metadata"} or only a label)");
+  build_command->add_option("--out", options->out, "Directory to create; with --new-version the reference to add to")->required();
   build_command->add_option("--name", options->name, "The reference's name")->capture_default_str();
   build_command->add_option("--ref-version", options->version, "Its version: default@1, default@2 ...")->capture_default_str()->check(CLI::PositiveNumber);
   build_command
@@ -163,6 +213,9 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->add_option("--max-score-error", options->tuning.max_score_error,
                    "... and until scores differ by no more than this on average")
       ->capture_default_str();
+  build_command->add_flag("--new-version", options->new_version, "Add a version to the reference that --out is, beside the live one");
+  build_command->add_flag("--activate", options->activate, "With --new-version: make it live");
+  build_command->add_option("--note", options->note, "What this version is for");
   build_command->add_flag("--quiet", options->quiet, "No progress");
   build_command->callback([options, &chosen] { chosen = [options] { return build(*options); }; });
 
@@ -171,7 +224,14 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
   auto* verify_command = group->add_subcommand("verify", "Compare every byte with its checksum; exit 3 on a difference");
   for (auto* command : {info_command, verify_command}) command->add_option("reference", *directory, "Directory of the reference")->required();
   info_command->callback([directory, &chosen] { chosen = [directory] { return info(*directory); }; });
-  verify_command->callback([directory, &chosen] { chosen = [directory] { return verify(*directory); }; });
+  auto erased = std::make_shared<std::string>();
+  verify_command->add_option("--erased", *erased, "Say instead where this item's id or vector is still found; exit 3 if in the live version");
+  verify_command->callback([directory, erased, &chosen] {
+    chosen = [directory, erased] { return erased->empty() ? verify(*directory) : verify_erased(*directory, *erased); };
+  });
+  add_index_change_commands(*group, chosen);
+  add_index_version_commands(*group, chosen);
+  add_index_figures_commands(*group, chosen);
 }
 
 }  // namespace driftd::api

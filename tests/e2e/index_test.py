@@ -20,7 +20,7 @@ def test_bad_images_are_listed_with_reasons_and_do_not_stop_the_run(run, bundle,
     done = run("index", "build", "--model", bundle, "--images", images, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "400 images" in done.stdout and "3 skipped" in done.stdout
-    skipped = (out / "skipped.csv").read_text().splitlines()
+    skipped = (out / "versions" / "1" / "skipped.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in skipped] == ["path", "bag/notes.jpg", "dress/cut.jpg", "dress/empty.png"]
     assert all(line.split(",", 1)[1] for line in skipped)
 
