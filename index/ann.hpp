@@ -17,16 +17,10 @@
 
 #include "core/matrix.hpp"
 #include "index/kind.hpp"
+#include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
 
 namespace driftd::index {
-
-// Row-major queries x k, nearest first; where fewer than k vectors are found, row is -1 and distance infinite.
-struct Neighbours {
-  std::size_t k = 0;
-  std::vector<float> distances;
-  std::vector<std::int64_t> rows;
-};
 
 struct SearchOptions {
   const RowMask* allowed = nullptr;  // only these rows may be found; of size() rows
