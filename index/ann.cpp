@@ -6,6 +6,7 @@
 #include <faiss/impl/FaissException.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/index_io.h>
+#include <faiss/invlists/InvertedLists.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -38,7 +39,8 @@ void check(MatrixView vectors, std::size_t dimension) {
   }
 }
 
-// While it lives, OpenMP regions that this thread begins have one thread: it is one of many at work already.
+// While it lives, OpenMP regions that this thread begins have one thread: it is one of several at work already, and
+// FAISS would wake a team to decode a single vector.
 class OneThread {
  public:
   OneThread() { omp_set_num_threads(1); }
@@ -109,12 +111,30 @@ struct Ann::Impl {
     return found;
   }
 
+  // Row-major; in `space` where they are not stored as they are.
+  [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
+    if (kind == Kind::flat) return static_cast<const faiss::IndexFlat&>(*index).get_xb();
+    space.resize(size() * dimension());
+    index->reconstruct_n(0, index->ntotal, space.data());
+    return space.data();
+  }
+
+  // What a search needs that neither adding nor reading makes, and no more memory than the vectors take.
+  void finish_cells() {
+    auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
+    for (auto& codes : lists.codes) codes.shrink_to_fit();
+    for (auto& ids : lists.ids) ids.shrink_to_fit();
+    cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
+    cells->make_direct_map();                // from a row to its place in a cell
+  }
+
   // Vectors in the cells of a query, on average.
   [[nodiscard]] std::size_t usually_read() const { return size() / cells->nlist * cells->nprobe; }
 
   // The vectors as stored. FAISS throws only where a row is missing.
   [[nodiscard]] RowReader reader() const {
     return [this](std::span<const std::int64_t> rows, float* values) {
+      const OneThread alone;
       for (const auto row : rows) {
         index->reconstruct(row, values);
         values += dimension();
@@ -162,7 +182,7 @@ struct Ann::Impl {
     std::vector<std::int64_t> found(rows.begin(), std::ranges::find(rows, -1));
     std::ranges::sort(found);  // so that equal distances are ordered by row
     Matrix stored{found.size(), dimension()};
-    for (std::size_t i = 0; i < found.size(); ++i) index->reconstruct(found[i], stored.row(i).data());
+    reader()(found, stored.data.data());
     const auto nearest = scan(query, stored, rows.size(), nullptr, 1);
     std::ranges::copy(nearest.distances, distances.begin());
     std::ranges::transform(nearest.rows, rows.begin(), [&](std::int64_t i) { return i < 0 ? -1 : found[i]; });
@@ -224,13 +244,13 @@ Ann Ann::converted(Kind kind) const {
   if (size() == 0)
     throw Error{Errc::invalid_argument,
                 "an index of kind " + std::string{name_of(kind)} + " needs vectors to learn from"};
-  Matrix vectors{size(), dimension()};
   auto impl = std::make_unique<Impl>(kind, make_faiss_index(kind, dimension(), size()));
   guarded("build the index", [&] {
-    impl_->index->reconstruct_n(0, impl_->index->ntotal, vectors.data.data());
-    impl->index->train(impl_->index->ntotal, vectors.data.data());
-    impl->index->add(impl_->index->ntotal, vectors.data.data());
-    if (impl->cells != nullptr) impl->cells->make_direct_map();  // from a row to its place in a cell
+    std::vector<float> decoded;
+    const auto* vectors = impl_->all_vectors(decoded);
+    impl->index->train(impl_->index->ntotal, vectors);
+    impl->index->add(impl_->index->ntotal, vectors);
+    if (impl->cells != nullptr) impl->finish_cells();
   });
   return Ann{std::move(impl)};
 }
@@ -263,12 +283,7 @@ void Ann::write(const std::filesystem::path& path) const {
 Ann Ann::read(const std::filesystem::path& path, std::size_t dimension, std::size_t size) {
   auto [kind, index] = read_faiss_index(path, dimension, size);
   auto impl = std::make_unique<Impl>(kind, std::move(index));
-  if (impl->cells != nullptr) {
-    guarded("map rows to cells", [&] {
-      impl->cells->direct_map = faiss::DirectMap{};  // not the file's own: it is not checked
-      impl->cells->make_direct_map();
-    });
-  }
+  if (impl->cells != nullptr) guarded("map rows to cells", [&] { impl->finish_cells(); });
   return Ann{std::move(impl)};
 }
 

@@ -21,7 +21,8 @@ constexpr std::size_t kTileBytes =
     256 << 10;  // of rows: a share of the second-level cache, read by every group of a pass
 constexpr std::size_t kTileRows = 256;
 constexpr std::size_t kHeaps = 1 << 20;  // candidates that a thread may keep in a pass: 16 MiB, or one query's k
-constexpr std::size_t kAlone = 1 << 20;  // values below which waking another thread takes longer than it saves
+constexpr std::size_t kAlone =
+    1 << 20;  // values times queries below which waking another thread takes longer than it saves
 
 using Candidate = std::pair<float, std::int64_t>;  // squared distance and row: pairs compare as the answer is ordered
 
@@ -157,9 +158,9 @@ void merge(std::span<const Scratch> parts, std::size_t q, std::span<Candidate> s
   }
 }
 
-std::size_t team_size(int threads, std::size_t values) {
+std::size_t team_size(int threads, std::size_t work) {
   if (threads > 0) return std::min(static_cast<std::size_t>(threads), cores().helpers() + 1);
-  return values < kAlone ? 1 : cores().helpers() + 1;
+  return work < kAlone ? 1 : cores().helpers() + 1;
 }
 
 template <class Rows>
@@ -173,7 +174,7 @@ Neighbours scan_rows(MatrixView queries, const Rows& source, std::size_t count, 
   const auto stride = padded(dimension);
   const auto tile_rows = std::clamp<std::size_t>(kTileBytes / (dimension * sizeof(float)), 8, kTileRows);
   const auto tiles = (count + tile_rows - 1) / tile_rows;
-  const auto team = std::min(team_size(threads, count * dimension), tiles);
+  const auto team = std::min(team_size(threads, queries.rows * count * dimension), tiles);
   const auto padded_queries = pad(queries);
   std::vector<Candidate> space(kept * team);
   const auto pass = std::clamp<std::size_t>(kHeaps / kept, 1, kPass);
