@@ -212,6 +212,22 @@ TEST_CASE("a removed item's bytes are in no file of the compacted version, and i
   }
 }
 
+TEST_CASE("metadata as deep as is allowed survives a compaction, deeper metadata is refused") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 3);
+  auto c = open(dir / "ref");
+  const auto nested = [](std::size_t depth) {
+    auto item = item_at("deep", 1);
+    for (std::size_t i = 0; i < depth; ++i) item.item.metadata += R"({"a":)";
+    item.item.metadata += "1" + std::string(depth, '}');
+    return item;
+  };
+  CHECK(code_of([&] { c->upsert({nested(index::kMaxDepth + 1)}); }) == Errc::invalid_argument);
+  c->upsert({nested(index::kMaxDepth)});
+  c->compact(kFlat);
+  CHECK(c->find("deep")->item == nested(index::kMaxDepth).item);
+}
+
 TEST_CASE("bad items and full versions are refused, and nothing of their batch is kept") {
   test::TempDir dir;
   make_collection(dir / "ref", 3);
