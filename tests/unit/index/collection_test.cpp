@@ -1,5 +1,7 @@
 #include "index/collection.hpp"
 
+#include <unistd.h>
+
 #include <fstream>
 #include <random>
 
@@ -243,6 +245,26 @@ TEST_CASE("bad items and full versions are refused, and nothing of their batch i
   CHECK(code_of([&] { c->upsert({item_at("x", 1), item_at("y", 2), item_at("z", 3)}); }) == Errc::overloaded);
   CHECK(c->snapshot()->size() == 3);
   CHECK(c->changes() == 0);
+}
+
+TEST_CASE("where nobody may write, a writer is refused and a reader is served") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 3);
+  fs::permissions(dir.path(), fs::perms{0755});
+  fs::permissions(dir / "ref", fs::perms{0555});
+  struct Nobody {  // root may write everywhere
+    Nobody() { REQUIRE((root == 0 ? ::seteuid(65534) : 0) == 0); }
+    ~Nobody() {
+      if (root == 0) (void)!::seteuid(0);
+    }
+    const uid_t root = ::geteuid();
+  };
+  {
+    const Nobody nobody;
+    CHECK(code_of([&] { (void)open(dir / "ref"); }) == Errc::conflict);
+    CHECK(open(dir / "ref", false)->snapshot()->size() == 3);
+  }
+  fs::permissions(dir / "ref", fs::perms{0755});
 }
 
 TEST_CASE("one process writes; others read") {
