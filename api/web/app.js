@@ -293,21 +293,20 @@ async function refreshReferences() {
 
 // ---- the loop ---------------------------------------------------------------------------------------------------------------------
 
-let connected = null;
+let answered = false; // there is something to see, if only something old
 
 async function poll() {
   try {
     const {streams} = await call("v1/streams");
     showStreams(streams);
+    answered = true;
     await refreshAlerts();
     await refreshReferences();
     write(byId("connection"), "Live");
     byId("connection").className = "";
-    connected = true;
   } catch (error) {
-    write(byId("connection"), connected ? "The service does not answer; trying again. What you see is old." : `No answer yet: ${error.message}`);
+    write(byId("connection"), answered ? "The service does not answer; trying again. What you see is old." : `No answer yet: ${error.message}`);
     byId("connection").className = "lost";
-    if (connected) connected = false;
   }
   setTimeout(poll, kPollMs);
 }
