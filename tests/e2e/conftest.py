@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,12 @@ def reference(run, driftd, bundle, fashion):
             done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", path, "--quiet")
             assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture
+def own_reference(reference, tmp_path):
+    """A copy that the test may write to."""
+    return shutil.copytree(reference, tmp_path / "reference")
 
 
 class Service:
