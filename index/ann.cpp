@@ -18,8 +18,10 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/guarded.hpp"
 #include "index/crew.hpp"
 #include "index/faiss_index.hpp"
+#include "index/gpu.hpp"
 #include "index/scan.hpp"
 #include "index/scan_kernel.hpp"
 
@@ -38,6 +40,9 @@ void check(MatrixView vectors, std::size_t dimension) {
     throw Error{Errc::invalid_argument, "a vector holds a value that is not finite"};
   }
 }
+
+// A device's distances lose the small differences: it finds so many more, of which the nearest are kept.
+constexpr std::size_t kSpare = 16;
 
 // While it lives, OpenMP regions that this thread begins have one thread: it is one of several at work already, and
 // FAISS would wake a team to decode a single vector.
@@ -81,12 +86,16 @@ struct Ann::Impl {
   std::unique_ptr<faiss::Index> index;
   faiss::IndexIVF* cells;  // the index, where the kind has cells
 
+  std::unique_ptr<GpuCopies> copies;
+  mutable Guarded<std::string> fallback;  // why the copies do not answer
+
   [[nodiscard]] std::size_t dimension() const { return static_cast<std::size_t>(index->d); }
   [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(index->ntotal); }
 
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
     const auto* allowed = options.allowed;
     const auto count = allowed == nullptr ? size() : allowed->count();
+    if (auto found = search_device(queries, k, options)) return std::move(*found);
     if (kind == Kind::flat) {
       const auto& flat = static_cast<const faiss::IndexFlat&>(*index);
       return scan(queries, {size(), dimension(), flat.get_xb()}, k, allowed);
@@ -95,18 +104,10 @@ struct Ann::Impl {
       return scan(queries, size(), reader(), k, allowed);
     auto found = kind == Kind::sq8 ? scan(queries, size(), code_reader(), k, allowed)
                                    : search_cells(queries, k, allowed, options.all_cells);
-    const auto last = std::min(k, count);  // what a query can find
     cores().each(queries.rows, [&](std::size_t q) {
       const MatrixView query{1, queries.cols, queries.row(q).data()};
-      const auto rows = std::span{found.rows}.subspan(q * k, k);
-      const auto distances = std::span{found.distances}.subspan(q * k, k);
-      if (last > 0 && rows[last - 1] < 0) {
-        const auto all = scan(query, size(), reader(), k, allowed, 1);
-        std::ranges::copy(all.rows, rows.begin());
-        std::ranges::copy(all.distances, distances.begin());
-      } else {
-        refine(query, distances, rows);
-      }
+      finish(query, std::span{found.distances}.subspan(q * k, k), std::span{found.rows}.subspan(q * k, k),
+             std::min(k, count), allowed);
     });
     return found;
   }
@@ -126,6 +127,31 @@ struct Ann::Impl {
     for (auto& ids : lists.ids) ids.shrink_to_fit();
     cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
     cells->make_direct_map();                // from a row to its place in a cell
+  }
+
+  // What a device finds, its distances computed here; nothing where there is none or it cannot.
+  [[nodiscard]] std::optional<Neighbours> search_device(MatrixView queries, std::size_t k,
+                                                        const SearchOptions& options) const {
+    if (copies == nullptr || options.allowed != nullptr || options.all_cells || size() == 0) return std::nullopt;
+    try {
+      const auto more = std::min(size(), k + kSpare);
+      auto candidates = copies->search(queries, more, cells == nullptr ? 0 : cells->nprobe);
+      fallback.with([](std::string& reason) { reason.clear(); });
+      Neighbours found{k, std::vector<float>(queries.rows * k, std::numeric_limits<float>::infinity()),
+                       std::vector<std::int64_t>(queries.rows * k, -1)};
+      cores().each(queries.rows, [&](std::size_t q) {
+        const auto distances = std::span{candidates.distances}.subspan(q * more, more);
+        const auto rows = std::span{candidates.rows}.subspan(q * more, more);
+        const MatrixView query{1, queries.cols, queries.row(q).data()};
+        finish(query, distances, rows, std::min(k, size()), nullptr);
+        std::ranges::copy(distances.first(std::min(k, more)), found.distances.begin() + q * k);
+        std::ranges::copy(rows.first(std::min(k, more)), found.rows.begin() + q * k);
+      });
+      return found;
+    } catch (const Error& error) {
+      fallback.with([&](std::string& reason) { reason = error.what(); });
+      return std::nullopt;
+    }
   }
 
   // Vectors in the cells of a query, on average.
@@ -175,6 +201,16 @@ struct Ann::Impl {
                                 found.rows.data() + q * k, false, &parameters, &statistics);
     });
     return found;
+  }
+
+  // Makes the answer to one query what it should be, wherever its candidates come from: `wanted` rows or, where the
+  // cells held fewer, all rows read.
+  void finish(MatrixView query, std::span<float> distances, std::span<std::int64_t> rows, std::size_t wanted,
+              const RowMask* allowed) const {
+    if (wanted == 0 || rows[wanted - 1] >= 0) return refine(query, distances, rows);
+    const auto all = scan(query, size(), reader(), rows.size(), allowed, 1);
+    std::ranges::copy(all.rows, rows.begin());
+    std::ranges::copy(all.distances, distances.begin());
   }
 
   // Replaces the distances of one query by those that a scan of the stored vectors finds, and restores the order.
@@ -255,8 +291,29 @@ Ann Ann::converted(Kind kind) const {
   return Ann{std::move(impl)};
 }
 
+void Ann::place(const Device& device) {
+  impl_->copies.reset();
+  std::string reason;
+  if (device.type != Device::Type::cpu) {
+    try {
+      impl_->copies = std::make_unique<GpuCopies>(*impl_->index, impl_->kind, device);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+  }
+  impl_->fallback.with([&](std::string& now) { now = std::move(reason); });
+}
+
+std::string Ann::device_fallback() const {
+  return impl_->fallback.with([](const std::string& reason) { return reason; });
+}
+
 void Ann::add(MatrixView vectors) {
   check(vectors, dimension());
+  if (impl_->copies != nullptr) {
+    impl_->copies.reset();
+    impl_->fallback.with([](std::string& reason) { reason = "vectors were added since the index was placed"; });
+  }
   guarded("add vectors", [&] { impl_->index->add(static_cast<Id>(vectors.rows), vectors.data); });
 }
 

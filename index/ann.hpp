@@ -13,9 +13,11 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "index/device.hpp"
 #include "index/kind.hpp"
 #include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
@@ -48,6 +50,15 @@ class Ann {
   // cell, and where few rows are allowed, it reads those and no cells. Throws Error{invalid_argument} on a wrong
   // dimension, a value that is not finite, k = 0, or a mask of another size.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options = {}) const;
+
+  // From now on searches run on that device, in a copy of the index as it is now; this one stays what is written, read
+  // and added to, and computes the distances of what the device finds. A search runs on the CPU where it is filtered or
+  // reads all cells, and also where it cannot be had: a device that is missing, full or failing is no error. add()
+  // removes the copy. Must not run beside search().
+  void place(const Device& device);
+  // Why searches run on the CPU though place() asked for another device, in one line: since then, or the latest one.
+  // Empty where they do not. Thread-safe.
+  [[nodiscard]] std::string device_fallback() const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t dimension() const;
