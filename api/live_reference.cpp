@@ -16,10 +16,10 @@ LiveReference::LiveReference(const std::filesystem::path& directory, const embed
     : bundle_{bundle}, options_{options}, changed_{std::move(changed)} {
   try {
     collection_ = open_reference(directory, bundle, true);
-    read_only_ = collection_->fault();
+    collection_->require_writable();
   } catch (const Error& error) {
     if (error.code() != Errc::conflict) throw;
-    collection_ = open_reference(directory, bundle, false);  // another model's reference throws again
+    if (!collection_) collection_ = open_reference(directory, bundle, false);  // another model's reference throws again
     read_only_ = error.what();
   }
 }

@@ -47,7 +47,8 @@ LiveReference& named(const References& references, const Request& request) {
 
 // Without the paths and process numbers that LiveReference::read_only() gives to the log.
 const char* why_read_only(const LiveReference& live) {
-  return live.collection().fault().empty() ? "another process writes to it, or its directory is not writable: see the log" : "its files are damaged: see the log";
+  return live.collection().fault().empty() ? "another process writes to it, its directory is not writable, or it is a single segment: see the log"
+                                           : "its files are damaged: see the log";
 }
 
 LiveReference& writable(const References& references, const Request& request) {

@@ -86,6 +86,9 @@ class Collection {
   [[nodiscard]] std::vector<VersionInfo> versions() const;
   [[nodiscard]] std::optional<StoredItem> find(const std::string& id) const;
 
+  // Throws Error{conflict} that says why, where nothing can be written.
+  void require_writable() const;
+
   // Adds items, replacing those of the same id. All or none. Throws Error: invalid_argument (a bad item, a wrong
   // dimension, a value that is not finite), overloaded (max_changes: compact first), no_space, conflict (read-only).
   Written upsert(std::vector<NewItem> items);
@@ -115,7 +118,6 @@ class Collection {
   void load_live();
   void fall_back();
   void remove_leftovers() const;
-  void require_writable() const;
   Written write(std::vector<Change> changes);
 
   // Constant after open()
