@@ -111,8 +111,7 @@ ItemBody item_of(const json::object& object, const std::string& id, const Embedd
 
 ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
   const auto id = request.parameters.at("id");
-  const auto type = request.header("content-type").value_or("");
-  if (type.starts_with("application/json")) return item_of(object_of(request.body), id, embedding);
+  if (media_type(request) == "application/json") return item_of(object_of(request.body), id, embedding);
   const auto query = [&](const char* name) {
     const auto found = request.query.find(name);
     return found == request.query.end() ? std::string{} : found->second;

@@ -45,6 +45,7 @@ std::vector<std::int64_t> segments_in(const fs::path& directory) {
 
 std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options) {
   auto segment = std::make_shared<Segment>(Segment::open(directory));
+  if (options.device != Device{}) segment->place(options.device);
   if (options.companion) segment->set_companion(options.companion(*segment));
   return segment;
 }

@@ -32,6 +32,7 @@ namespace driftd::index {
 struct CollectionOptions {
   bool writable = false;
   std::size_t max_changes = 100'000;  // of a version; compaction makes room
+  Device device;                      // where segments are searched; the tail always on the CPU
   // Called with each segment that is opened, to refuse it by throwing, or to keep something that goes with it: see
   // Segment::companion().
   std::function<std::shared_ptr<const void>(const Segment&)> companion;
