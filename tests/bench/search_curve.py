@@ -37,6 +37,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("results", type=pathlib.Path, nargs="+", metavar="JSON", help="what search_bench printed, of one or more runs")
     parser.add_argument("--machine", required=True, metavar="TEXT", help="where it ran, for the page")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a sentence for the page: what else ran, say")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs"), metavar="DIR", help="default: docs")
     return parser.parse_args(arguments)
 
@@ -86,15 +87,16 @@ def table(measured):
     return "\n".join(lines)
 
 
-def page(measured, machine):
+def page(measured, machine, note):
     rows = sorted({row["rows"] for row in measured["results"]})
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in measured["results"])]
     description = (
-        f"{machine}; vectors of {measured['dimension']} values shaped like embeddings, {measured['queries']} fresh queries of the same "
-        f"source, {measured['k']} neighbours each. Times are medians per query in milliseconds, asked one, or several at once."
+        f"{machine}; vectors of {measured['dimension']} values shaped like embeddings, fresh queries of the same source, {measured['k']} "
+        "neighbours each. Times are medians per query in milliseconds, asked one, or several at once. The vectors lie in clusters, so that "
+        f"cells suit them: expect more cells to be read of data that do not. {note}"
     )
     arguments = f"--rows {','.join(map(str, rows))} --kinds {','.join(kinds)} --batches {','.join(measured['results'][0]['ms'])}"
-    return PAGE.format(figure="search.svg", description=description, table=table(measured), arguments=arguments, machine=machine)
+    return PAGE.format(figure="search.svg", description=description.strip(), table=table(measured), arguments=arguments, machine=machine)
 
 
 def main(arguments):
@@ -105,7 +107,7 @@ def main(arguments):
         sys.exit("there are no results to draw")
     options.out.mkdir(parents=True, exist_ok=True)
     draw(measured, options.out / "search.svg")
-    (options.out / "search.md").write_text(page(measured, options.machine), encoding="utf-8")
+    (options.out / "search.md").write_text(page(measured, options.machine, options.note), encoding="utf-8")
 
 
 if __name__ == "__main__":
