@@ -150,7 +150,7 @@ def run(options, work):
     return {
         "workload": "fashion-mnist", "inside": [fashion_mnist.LABELS[c] for c in options.inside],
         "reference_size": options.reference_size, "test_size": options.test_size, "corrupted": options.corrupted,
-        "k": options.k, "seed": options.seed, "corruptions": corruptions.PARAMETERS,
+        "kind": options.kind, "k": options.k, "seed": options.seed, "corruptions": corruptions.PARAMETERS,
         "model": {key: model[key] for key in ("name", "precision", "dimension")}, "rules": rules,
     }  # fmt: skip
 
