@@ -27,12 +27,15 @@ constexpr std::int64_t kMaxSilence_s = 366LL * 24 * 3600;
 
 using Answer = std::function<Response(const Request&)>;
 
-// Runs on the pool, so that no other request waits for the disk.
+asio::awaitable<Response> run(const Answer& answer, Request request) { co_return answer(request); }
+
+asio::awaitable<Response> run_on(asio::thread_pool& pool, const Answer& answer, Request request) {
+  co_return co_await asio::co_spawn(pool, run(answer, std::move(request)), asio::use_awaitable);
+}
+
+// Answers on the pool, so that no other request waits for the disk.
 Handler on(asio::thread_pool& pool, Answer answer) {
-  return [&pool, answer = std::move(answer)](Request request) -> asio::awaitable<Response> {
-    const auto work = [](const Answer& f, Request r) -> asio::awaitable<Response> { co_return f(r); };
-    return asio::co_spawn(pool, work(answer, std::move(request)), asio::use_awaitable);
-  };
+  return [&pool, answer = std::move(answer)](Request request) { return run_on(pool, answer, std::move(request)); };
 }
 
 const std::string& id_of(const Request& request) { return request.parameters.at("id"); }

@@ -28,13 +28,19 @@ struct Outcome {
 };
 
 asio::awaitable<Outcome> attempt(const WebhookTarget& target, const drift::Delivery& delivery) {
+  // Named, not temporary: GCC 12 destroys an aggregate in an expression with co_await twice.
+  const WebhookMessage message{delivery.id, now_ms() / 1000, delivery.payload};
+  Outcome outcome;
   try {
-    const int status = co_await post(target, {delivery.id, now_ms() / 1000, delivery.payload});
-    const bool delivered = status >= 200 && status < 300;
-    co_return Outcome{delivered, status == 429 || status >= 500, "answered " + std::to_string(status)};
+    const int status = co_await post(target, message);
+    outcome.delivered = status >= 200 && status < 300;
+    outcome.target_is_down = status == 429 || status >= 500;
+    outcome.reason = "answered " + std::to_string(status);
   } catch (const std::exception& error) {
-    co_return Outcome{false, true, error.what()};
+    outcome.target_is_down = true;
+    outcome.reason = error.what();
   }
+  co_return outcome;
 }
 
 }  // namespace

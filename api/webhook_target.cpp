@@ -154,7 +154,7 @@ std::vector<WebhookTarget> webhook_targets(const std::vector<WebhookConfig>& con
   return targets;
 }
 
-asio::awaitable<int> post(const WebhookTarget& target, WebhookMessage message) {
+asio::awaitable<int> post(const WebhookTarget& target, const WebhookMessage& message) {
   try {
     co_return co_await attempt(target, message);
   } catch (const boost::system::system_error& error) {
