@@ -107,6 +107,7 @@ void AlertService::save(const Alert& alert, drift::News news, std::int64_t now) 
     if (error.code() != Errc::overloaded && error.code() != Errc::too_large) throw;
     log(LogLevel::error, "the alert is kept, but its webhooks are not sent", {{"alert", alert.id}, {"reason", error.what()}});
     news.notices.clear();
+    std::erase_if(news.history, [](const HistoryEntry& e) { return e.what == drift::kNotified; });
     news.history.push_back(entry(now, drift::kUndelivered, "the outbox is full"));
     store_.save_alert(alert, news, now);
   }
