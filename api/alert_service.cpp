@@ -76,10 +76,10 @@ void AlertService::tick(const drift::Monitor& monitor, std::int64_t now) {
   if (told_.empty()) return;
   const auto silences = store_.silences();
   for (const auto& [id, told_ms] : std::vector(told_.begin(), told_.end())) {
-    const auto alert = monitor.alert(id);
-    if (!alert || alert->state != AlertState::firing || alert->acknowledged_ms > 0) continue;
     const bool due = told_ms == 0 || (notices_.repeat_ms() > 0 && now - told_ms >= notices_.repeat_ms());
-    if (due && drift::silenced_until(silences, alert->stream, now) == 0) tell(*alert, {}, told_ms == 0, now);
+    const auto alert = due ? monitor.alert(id) : std::nullopt;
+    if (!alert || alert->state != AlertState::firing || alert->acknowledged_ms > 0) continue;
+    if (drift::silenced_until(silences, alert->stream, now) == 0) tell(*alert, {}, told_ms == 0, now);
   }
 }
 

@@ -115,7 +115,10 @@ void RetrainService::run(const std::stop_token& stop) {
         end(request->id, result.exit_code, std::move(result.output), why);
       }
     } catch (const std::exception& error) {
-      log(LogLevel::error, "a retrain command could not be run", {{"reason", error.what()}});
+      log(LogLevel::error, "a retrain command could not be run, or its end not be written; will look again", {{"reason", error.what()}});
+      std::unique_lock lock{mutex_};
+      wake_.wait_for(lock, stop, std::chrono::seconds{5}, [] { return false; });
+      look_ = true;
     }
   }
 }
