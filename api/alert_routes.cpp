@@ -229,6 +229,30 @@ Response patch_retrain(const drift::Store& store, RetrainService& retrain, const
   return retrain_response(store, retrain.change(id_of(request), change, now_ms()));
 }
 
+// --- Feedback -----------------------------------------------------------------------------------------------------------------------
+
+Response post_feedback(drift::Store& store, drift::Feedback& feedback, const Request& request) {
+  const JsonBody body{request.body, {"request_id", "label"}};
+  const auto judgement = feedback.judge(body.text("request_id", 128), body.text("label", 256), now_ms());
+  if (!judgement.counted) {
+    store.save_judgement(judgement);
+    feedback.count(judgement);
+  }
+  return json_response({{"request_id", judgement.request_id},
+                        {"stream", judgement.stream},
+                        {"reference", judgement.reference},
+                        {"predicted", judgement.predicted},
+                        {"label", judgement.label},
+                        {"correct", judgement.correct()},
+                        {"accuracy", to_json(feedback.accuracy(judgement.stream))}});
+}
+
+Response get_feedback(const drift::Feedback& feedback) {
+  json::array all;
+  for (const auto& accuracy : feedback.accuracies()) all.push_back(to_json(accuracy));
+  return json_response({{"streams", std::move(all)}});
+}
+
 }  // namespace
 
 void add_alert_routes(Router& router, asio::thread_pool& pool, drift::Monitor& monitor, AlertService& alerts, drift::Store& store) {
@@ -251,6 +275,11 @@ void add_retrain_routes(Router& router, asio::thread_pool& pool, drift::Store& s
   router.add({"GET", "/v1/retrain", 0, on(pool, [&](const Request& r) { return get_retrains(store, r); })});
   router.add({"GET", "/v1/retrain/{id}", 0, on(pool, [&](const Request& r) { return get_retrain(store, r); })});
   router.add({"PATCH", "/v1/retrain/{id}", kBody, on(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
+}
+
+void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback) {
+  router.add({"GET", "/v1/feedback", 0, on(pool, [&](const Request&) { return get_feedback(feedback); })});
+  router.add({"POST", "/v1/feedback", kBody, on(pool, [&](const Request& r) { return post_feedback(store, feedback, r); })});
 }
 
 }  // namespace driftd::api

@@ -1,4 +1,4 @@
-// The routes of alerts, silences, deliveries and retrain requests.
+// The routes of alerts, silences, deliveries, retrain requests and feedback.
 //
 // Handlers keep references to what they are given, which must outlive the router. They read and write the store, so
 // they run on `records`, never on the server's thread.
@@ -18,5 +18,6 @@ namespace driftd::api {
 void add_alert_routes(Router& router, boost::asio::thread_pool& records, drift::Monitor& monitor, AlertService& alerts, drift::Store& store);
 void add_delivery_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, WebhookSender& sender);
 void add_retrain_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, RetrainService& retrain);
+void add_feedback_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, drift::Feedback& feedback);
 
 }  // namespace driftd::api

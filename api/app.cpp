@@ -146,16 +146,19 @@ class Memory {
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
     alerts_.restore(monitor_);
+    for (const auto& judgement : store_.judgements()) feedback_.count(judgement);
     sender_.start();
     schedule();
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
+  [[nodiscard]] drift::Feedback& feedback() { return feedback_; }
 
   void add_routes(Router& router, asio::thread_pool& records) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
+    add_feedback_routes(router, records, store_, feedback_);
   }
 
   void save() {
@@ -211,6 +214,7 @@ class Memory {
   WebhookSender sender_;
   RetrainService retrain_;
   AlertService alerts_;
+  drift::Feedback feedback_;
   drift::Monitor monitor_;
 
   // Confined to the background thread, and to serve() after that thread has ended
@@ -245,7 +249,7 @@ int serve(const Config& config, std::ostream& out) {
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), metrics, score_options(config.scoring)};
+  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring)};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store

@@ -122,6 +122,11 @@ json::object to_json(const drift::Delivery& d) {
           {"last_error", d.last_error.empty() ? json::value(nullptr) : json::value(d.last_error)}};
 }
 
+json::object to_json(const drift::Accuracy& a) {
+  return {{"stream", a.stream}, {"labels", a.total},          {"window", a.size},
+          {"rate", number(a.rate)}, {"lower", number(a.lower)}, {"upper", number(a.upper)}};
+}
+
 json::object to_json(const drift::RetrainRequest& r) {
   json::value command;  // null: it has not run
   if (r.command_started_ms > 0) {

@@ -14,6 +14,7 @@
 #include "api/http.hpp"
 #include "api/reference.hpp"
 #include "drift/delivery.hpp"
+#include "drift/feedback.hpp"
 #include "drift/history.hpp"
 #include "drift/monitor.hpp"
 #include "drift/retrain.hpp"
@@ -34,6 +35,7 @@ namespace driftd::api {
 [[nodiscard]] boost::json::object to_json(const drift::Silence& silence);
 [[nodiscard]] boost::json::object to_json(const drift::Delivery& delivery);  // without its payload
 [[nodiscard]] boost::json::object to_json(const drift::RetrainRequest& request);
+[[nodiscard]] boost::json::object to_json(const drift::Accuracy& accuracy);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);
 [[nodiscard]] boost::json::object to_json(const index::VersionInfo& version);
 [[nodiscard]] boost::json::object to_json(const index::Item& item);

@@ -13,6 +13,7 @@
 #include "api/http.hpp"
 #include "api/live_reference.hpp"
 #include "api/metrics.hpp"
+#include "drift/feedback.hpp"
 #include "drift/monitor.hpp"
 
 namespace driftd::api {
@@ -28,8 +29,9 @@ using References = std::map<std::string, std::unique_ptr<LiveReference>>;
 class ScoringService {
  public:
   // Keeps references to all of these, which must outlive it.
-  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, Metrics& metrics, ScoreOptions options)
-      : embedding_{embedding}, references_{references}, options_{options}, monitor_{monitor}, metrics_{metrics} {}
+  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, drift::Feedback& feedback, Metrics& metrics,
+                 ScoreOptions options)
+      : embedding_{embedding}, references_{references}, options_{options}, monitor_{monitor}, feedback_{feedback}, metrics_{metrics} {}
 
   // POST /v1/score?stream=S&reference=R&k=3
   [[nodiscard]] boost::asio::awaitable<Response> score(Request request);
@@ -46,6 +48,7 @@ class ScoringService {
 
   // Thread-safe by themselves
   drift::Monitor& monitor_;
+  drift::Feedback& feedback_;
   Metrics& metrics_;
 };
 

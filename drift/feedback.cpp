@@ -49,7 +49,7 @@ Judgement Feedback::judge(const std::string& request_id, const std::string& labe
     if (!vote.label.empty() && vote.label != label) {
       throw Error{Errc::conflict, "this image was labelled \"" + vote.label + "\" before; it is counted once"};
     }
-    return Judgement{request_id, vote.stream, vote.reference, vote.predicted, label, now_ms};
+    return Judgement{request_id, vote.stream, vote.reference, vote.predicted, label, now_ms, !vote.label.empty()};
   });
 }
 

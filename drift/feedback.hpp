@@ -35,6 +35,7 @@ struct Judgement {
   std::string predicted;
   std::string label;
   std::int64_t at_ms = 0;
+  bool counted = false;  // before
   [[nodiscard]] bool correct() const { return predicted == label; }
 };
 

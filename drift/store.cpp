@@ -41,6 +41,9 @@ constexpr const char* kVersion2 = R"(
   CREATE TABLE retrains (
     id TEXT PRIMARY KEY, open INTEGER NOT NULL, created_ms INTEGER NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
   CREATE INDEX retrains_by_time ON retrains (created_ms, id);
+  CREATE TABLE feedback (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, stream TEXT NOT NULL, reference TEXT NOT NULL,
+    predicted TEXT NOT NULL, label TEXT NOT NULL, at_ms INTEGER NOT NULL);
 )";
 
 void prepare_schema(Database& db, const std::string& name) {

@@ -1,5 +1,5 @@
 // The durable memory of the service in one SQLite file: alerts and their history, windows, silences, retrain requests,
-// and the outbox of notices still to be delivered.
+// feedback, and the outbox of notices still to be delivered.
 //
 // A transition, its history and its notices are written in one synced transaction (WAL, synchronous=FULL), so an alert
 // is durable before anyone is told. Windows are written when the caller says so: a crash loses at most what was
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "drift/delivery.hpp"
+#include "drift/feedback.hpp"
 #include "drift/history.hpp"
 #include "drift/monitor.hpp"
 #include "drift/retrain.hpp"
@@ -35,6 +36,7 @@ struct StoreOptions {
   std::size_t max_alerts = 10'000;    // rows; the oldest resolved ones make room
   std::size_t max_silences = 1000;    // rows; those that are over make room, then new ones are refused
   std::size_t max_retrains = 1000;    // rows; the oldest finished ones make room
+  std::size_t max_feedback = 50'000;  // rows; the oldest make room
   std::size_t max_payload = 1 << 20;  // bytes of one notice
 };
 
@@ -87,6 +89,10 @@ class Store {
   void save_retrain(const RetrainRequest& request, const News& news, std::int64_t now_ms);
   [[nodiscard]] std::optional<RetrainRequest> retrain(std::string_view id) const;
   [[nodiscard]] std::vector<RetrainRequest> retrains() const;  // the newest first
+
+  // --- Feedback ------------------------------------------------------------------------------------------------------
+  void save_judgement(const Judgement& judgement);
+  [[nodiscard]] std::vector<Judgement> judgements() const;  // the oldest first
 
   // --- Outbox --------------------------------------------------------------------------------------------------------
   // Pending notices of a target whose time has come, the oldest first.

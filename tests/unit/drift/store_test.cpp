@@ -306,6 +306,19 @@ TEST_CASE("a store of a newer program, of another program, or that is no databas
   CHECK(test::code_of([&] { return Store{dir / "no" / "such.db"}, 0; }) == Errc::internal);
 }
 
+TEST_CASE("judgements come back in order and are bounded") {
+  test::TempDir dir;
+  {
+    Store store{dir / "s.db", {.max_feedback = 2}};
+    for (const auto* id : {"1", "2", "3"}) store.save_judgement({id, "line-1", "default@1", "bag", "boot", 7});
+  }
+  const auto all = Store{dir / "s.db"}.judgements();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].request_id == "2");
+  CHECK(all[1].label == "boot");
+  CHECK_FALSE(all[1].correct());
+}
+
 TEST_CASE("a store of version 1 is taken over: alerts and windows stay, undelivered notices go") {
   test::TempDir dir;
   const std::string alert =
