@@ -82,7 +82,7 @@ EmbeddingService::Options embedding_options(const Config& config) {
           .workers = std::max(2U, std::thread::hardware_concurrency())};
 }
 
-ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha}; }
+ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}}; }
 
 LiveReference::Options live_options(const StoreConfig& store) { return {store.compact_share, store.compact_min, store.keep_versions}; }
 
@@ -119,7 +119,7 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
       throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
     }
     // Fails now, not at the first image, when the reference is too small for the configured alpha.
-    (void)drift::threshold(config.scoring.alpha, reference.calibration(), drift::rule_of(config.scoring.rule), config.scoring.k);
+    (void)drift::threshold(config.scoring.alpha, calibration_for(reference, score_options(config.scoring)), drift::rule_of(config.scoring.rule), config.scoring.k);
     metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
     report_state(name, *live, metrics);
     if (!live->collection().fault().empty()) {

@@ -50,6 +50,7 @@ struct StoreConfig {
 struct ScoringConfig {
   std::string rule = "blend";  // blend | knn
   std::size_t k = 3;           // neighbours listed, and the k of rule knn
+  std::string among = "all";   // all | same_label: compare an image with items of its own label only (index build --same-label)
   double alpha = 0.05;         // p-value below which an image counts as out of distribution
 };
 

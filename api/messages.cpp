@@ -47,9 +47,11 @@ json::value to_json(const std::optional<drift::AlertSummary>& alert) {
 }
 
 json::object to_json(const Score& s) {
-  return {{"score", number(s.score)},         {"p_value", number(s.p_value)},      {"ood", s.ood}, {"alpha", s.alpha},
+  json::object object{{"score", number(s.score)},         {"p_value", number(s.p_value)},      {"ood", s.ood}, {"alpha", s.alpha},
           {"distance", number(s.distance)},   {"threshold", number(s.threshold)},  {"k", s.k},
           {"neighbours", neighbours(s.neighbours)}};
+  if (s.label) object["label"] = *s.label;
+  return object;
 }
 
 json::object to_json(const embed::Properties& p) {
@@ -159,7 +161,7 @@ json::object to_json(const Reference& r) {
           {"model", m.model_name + "@sha256:" + m.model_hash},
           {"skipped", m.skipped},
           {"calibration",
-           {{"ranked", calibration.ranked()}, {"duplicates", calibration.duplicates}, {"excluded", calibration.excluded}}}};
+           {{"ranked", calibration.ranked()}, {"duplicates", calibration.duplicates}, {"excluded", calibration.excluded}, {"same_label", r.normal().given.has_value()}}}};
 }
 
 json::object to_json(const index::VersionInfo& v) {

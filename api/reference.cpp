@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/index_tuning.hpp"
+#include "api/same_label.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
 
@@ -26,6 +27,22 @@ std::filesystem::path model_directory(const std::string& wanted, const std::file
   return wanted.empty() ? std::filesystem::path{index::read_live_manifest(reference).model_directory} : std::filesystem::path{wanted};
 }
 
+namespace {
+
+constexpr const char* kCalibrationFile = "calibration.bin";
+constexpr const char* kGivenFile = "calibration.given.bin";
+constexpr const char* kVotedFile = "calibration.voted.bin";
+
+drift::Calibration calibration_in(const index::Segment& items, const char* file) {
+  auto calibration = drift::decode_calibration(std::as_bytes(std::span{items.attachment(file)}));
+  if (calibration.n != items.size()) {
+    throw Error{Errc::corrupt, items.manifest().id() + ": " + file + " is of another set of vectors"};
+  }
+  return calibration;
+}
+
+}  // namespace
+
 std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable) {
   index::CollectionOptions options;
   options.writable = writable;
@@ -36,11 +53,11 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
                                       items.manifest().model_hash + ", not with " + bundle.id() +
                                       "; distances between the vectors of two models mean nothing: build it again with this model"};
     }
-    auto calibration = drift::decode_calibration(std::as_bytes(std::span{items.attachment(kCalibrationFile)}));
-    if (calibration.n != items.size()) {
-      throw Error{Errc::corrupt, directory.string() + ": " + kCalibrationFile + " is of another set of vectors"};
-    }
-    return std::make_shared<const drift::Calibration>(std::move(calibration));
+    auto normal = std::make_shared<Normal>();
+    normal->all = calibration_in(items, kCalibrationFile);
+    if (items.has_attachment(kGivenFile)) normal->given = calibration_in(items, kGivenFile);
+    if (items.has_attachment(kVotedFile)) normal->voted = calibration_in(items, kVotedFile);
+    return normal;
   };
   return index::Collection::open(directory, std::move(options));
 }
@@ -51,22 +68,38 @@ Reference load_reference(const std::filesystem::path& directory, const embed::Bu
   return {collection->snapshot()};
 }
 
-index::Segment::Attachments attachments(const drift::Calibration& calibration) {
-  const auto bytes = drift::encode(calibration);
-  const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  return {{kCalibrationFile, {first, first + bytes.size()}}};
+index::Segment::Attachments attachments(const Normal& normal) {
+  index::Segment::Attachments files;
+  const auto add = [&](const char* name, const drift::Calibration& calibration) {
+    const auto bytes = drift::encode(calibration);
+    const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
+    files[name] = {first, first + bytes.size()};
+  };
+  add(kCalibrationFile, normal.all);
+  if (normal.given) add(kGivenFile, *normal.given);
+  if (normal.voted) add(kVotedFile, *normal.voted);
+  return files;
 }
 
 index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress) {
-  return [kind = std::string{index::name_of(reference.manifest().kind)}, pools, progress = std::move(progress)](index::Segment& items, index::Manifest& manifest) {
+  return [kind = std::string{index::name_of(reference.manifest().kind)}, pools, progress = std::move(progress),
+          same_label = reference.normal().given.has_value()](index::Segment& items, index::Manifest& manifest) {
     TuningOptions tuning;
     tuning.pools = pools;
     tuning.progress = progress;
-    const auto [calibration, search] = tune_index(items, kind, tuning);
+    auto [calibration, search] = tune_index(items, kind, tuning);
     manifest.search = search;
     manifest.skipped = 0;
-    return attachments(calibration);
+    return attachments(normal_of(items, std::move(calibration), same_label, pools, progress));
   };
+}
+
+Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools, const std::function<void(std::size_t)>& progress) {
+  Normal normal{std::move(all), {}, {}};
+  if (!same_label) return normal;
+  normal.given = calibrate_same_label(items, LabelSource::given, pools, progress);
+  normal.voted = calibrate_same_label(items, LabelSource::voted, pools, progress);
+  return normal;
 }
 
 std::vector<float> own_distances(const Reference& reference, const index::NewItem& item) {
@@ -97,25 +130,60 @@ std::vector<Neighbour> nearest(const Reference& reference, std::span<const float
   return neighbours;
 }
 
+const drift::Calibration& calibration_for(const Reference& reference, const ScoreOptions& options) {
+  const auto& normal = reference.normal();
+  if (options.among == Among::all) return normal.all;
+  const auto& calibration = options.label.empty() ? normal.voted : normal.given;
+  if (!calibration) {
+    throw Error{Errc::invalid_argument, reference.id() + " was built without --same-label, so an image cannot be compared with its own label only"};
+  }
+  return *calibration;
+}
+
+namespace {
+
+std::string voted_label(const Reference& reference, std::span<const std::int64_t> rows) {
+  std::vector<std::string_view> labels;
+  for (const auto row : rows) {
+    if (row >= 0) labels.push_back(reference.items->item(row).label);
+  }
+  return vote(labels);
+}
+
+Score score_of(const Reference& reference, std::span<const float> distances, std::span<const std::int64_t> rows, const ScoreOptions& options) {
+  const auto& calibration = calibration_for(reference, options);
+  Score s;
+  s.score = drift::score(options.rule, distances, rows, calibration, options.k);
+  s.p_value = drift::p_value(s.score, calibration, options.rule, options.k);
+  s.alpha = options.alpha;
+  s.ood = s.p_value <= options.alpha;
+  s.k = options.k;
+  s.distance = distances[options.k - 1];
+  s.threshold = drift::threshold(options.alpha, calibration, drift::Rule::knn, options.k);
+  for (std::size_t j = 0; j < options.k && rows[j] >= 0; ++j) {
+    const auto& item = reference.items->item(rows[j]);
+    s.neighbours.push_back({item.id, item.label, item.uri, distances[j]});
+  }
+  return s;
+}
+
+}  // namespace
+
 std::vector<Score> score(const Reference& reference, MatrixView vectors, const ScoreOptions& options) {
+  (void)calibration_for(reference, options);
   const auto found = reference.items->search(vectors, drift::kNeighbours);
-  const double threshold = drift::threshold(options.alpha, reference.calibration(), drift::Rule::knn, options.k);
-  std::vector<Score> scores(vectors.rows);
+  std::vector<Score> scores;
   for (std::size_t i = 0; i < vectors.rows; ++i) {
-    const auto distances = std::span{found.distances}.subspan(i * found.k, found.k);
     const auto rows = std::span{found.rows}.subspan(i * found.k, found.k);
-    auto& s = scores[i];
-    s.score = drift::score(options.rule, distances, rows, reference.calibration(), options.k);
-    s.p_value = drift::p_value(s.score, reference.calibration(), options.rule, options.k);
-    s.alpha = options.alpha;
-    s.ood = s.p_value <= options.alpha;
-    s.k = options.k;
-    s.distance = distances[options.k - 1];
-    s.threshold = threshold;
-    for (std::size_t j = 0; j < options.k && rows[j] >= 0; ++j) {
-      const auto& item = reference.items->item(rows[j]);
-      s.neighbours.push_back({item.id, item.label, item.uri, distances[j]});
+    if (options.among == Among::all) {
+      scores.push_back(score_of(reference, std::span{found.distances}.subspan(i * found.k, found.k), rows, options));
+      continue;
     }
+    const auto label = options.label.empty() ? voted_label(reference, rows) : options.label;
+    const auto same = reference.items->search({1, vectors.cols, vectors.row(i).data()}, drift::kNeighbours, {.label = label});
+    if (same.rows.front() < 0) throw Error{Errc::invalid_argument, reference.id() + " has no item of the label \"" + label + "\""};
+    scores.push_back(score_of(reference, same.distances, same.rows, options));
+    scores.back().label = label;
   }
   return scores;
 }

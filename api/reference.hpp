@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,13 +18,19 @@
 
 namespace driftd::api {
 
+// What is normal for a reference: the statistics of its own images that an image is compared with.
+struct Normal {
+  drift::Calibration all;                     // among all items
+  std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
+  std::optional<drift::Calibration> voted;
+};
+
 struct Reference {
   std::shared_ptr<const index::Snapshot> items;
 
   // Of the version's segment: what is added later is scored against it, and joins it when the collection is compacted.
-  [[nodiscard]] const drift::Calibration& calibration() const {
-    return *static_cast<const drift::Calibration*>(items->base().companion().get());
-  }
+  [[nodiscard]] const Normal& normal() const { return *static_cast<const Normal*>(items->base().companion().get()); }
+  [[nodiscard]] const drift::Calibration& calibration() const { return normal().all; }
   [[nodiscard]] const index::Manifest& manifest() const { return items->manifest(); }
   [[nodiscard]] std::string id() const { return items->id(); }  // "default@4"
 };
@@ -40,9 +47,12 @@ struct Reference {
 // Leave-one-out calibration of all items, through the same index that will serve. pools: unit vectors per embedding.
 [[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress);
 
-// The calibration as the attachment that open_reference() expects.
-inline constexpr const char* kCalibrationFile = "calibration.bin";
-[[nodiscard]] index::Segment::Attachments attachments(const drift::Calibration& calibration);
+// The calibrations as the attachments that open_reference() expects.
+[[nodiscard]] index::Segment::Attachments attachments(const Normal& normal);
+
+// `all` is the calibration that there is already; the others cost as much again each.
+[[nodiscard]] Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools,
+                               const std::function<void(std::size_t)>& progress);
 
 // How a compaction finishes a segment: an index of the same kind, tuned and calibrated anew.
 [[nodiscard]] index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress);
@@ -51,11 +61,18 @@ inline constexpr const char* kCalibrationFile = "calibration.bin";
 // out. Empty where there are not so many.
 [[nodiscard]] std::vector<float> own_distances(const Reference& reference, const index::NewItem& item);
 
+enum class Among { all, same_label };
+
 struct ScoreOptions {
   drift::Rule rule = drift::Rule::blend;
   std::size_t k = drift::kDefaultK;  // neighbours listed, and the k of Rule::knn
   double alpha = 0.05;
+  Among among = Among::all;
+  std::string label;  // of the image, for same_label; empty: voted by its neighbours
 };
+
+// The calibration that these options rank by. Throws Error{invalid_argument} where the reference was built without it.
+[[nodiscard]] const drift::Calibration& calibration_for(const Reference& reference, const ScoreOptions& options);
 
 struct Neighbour {
   std::string id;
@@ -75,6 +92,7 @@ struct Score {
   double distance = 0;   // to the k-th neighbour
   double threshold = 0;  // of the distance at alpha, to compare it with
   std::size_t k = 0;
+  std::optional<std::string> label;   // that it was compared with, under Among::same_label
   std::vector<Neighbour> neighbours;  // k, nearest first
 };
 

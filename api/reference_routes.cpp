@@ -45,10 +45,21 @@ LiveReference& named(const References& references, const Request& request) {
   return *found->second;
 }
 
+// Without the paths and process numbers that LiveReference::read_only() gives to the log.
+const char* why_read_only(const LiveReference& live) {
+  return live.collection().fault().empty() ? "another process writes to it, or its directory is not writable: see the log" : "its files are damaged: see the log";
+}
+
+LiveReference& writable(const References& references, const Request& request) {
+  auto& live = named(references, request);
+  if (live.read_only().empty()) return live;
+  throw Error{Errc::conflict, std::string{"this reference is served for reading only: "} + why_read_only(live)};
+}
+
 json::object describe(const LiveReference& live) {
   auto object = to_json(live.current());
   object["writable"] = live.read_only().empty();
-  if (!live.read_only().empty()) object["read_only_because"] = live.collection().fault().empty() ? "another process may write to it" : "its files are damaged: see the log";
+  if (!live.read_only().empty()) object["read_only_because"] = why_read_only(live);
   const auto compaction = live.compaction();
   object["compaction"] = {{"running", compaction.running}, {"failed", !compaction.error.empty()}};
   json::array versions;
@@ -109,7 +120,7 @@ ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
 }
 
 awaitable<Response> put_item(EmbeddingService& embedding, const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   auto body = item_of(request, embedding);
   index::check(body.item);
   auto embedded = co_await embedding.embed(std::move(body.content), request.deadline);
@@ -129,7 +140,7 @@ awaitable<Response> get_item(const References& references, Request request) {
 }
 
 awaitable<Response> delete_item(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   std::size_t removed = 0;
   const auto written = live.remove({request.parameters.at("id")}, &removed);
   if (removed == 0) throw Error{Errc::not_found, "there is no such item"};
@@ -138,7 +149,7 @@ awaitable<Response> delete_item(const References& references, Request request) {
 
 // Embeds what can be embedded, then writes all of that at once; the others say why they are not among it.
 awaitable<Response> post_items(EmbeddingService& embedding, const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   const auto body = object_of(request.body);
   const auto* items = body.if_contains("items");
   if (items == nullptr || !items->is_array() || items->as_array().size() > kMostItems) {
@@ -194,7 +205,7 @@ awaitable<Response> get_references(const References& references, Request) {
 awaitable<Response> get_reference(const References& references, Request request) { co_return json_response(describe(named(references, request))); }
 
 awaitable<Response> post_snapshot(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   const auto note = text_of(object_of(request.body), "note");
   if (note.size() > 1024) throw Error{Errc::invalid_argument, "a note has at most 1024 bytes"};
   const auto version = live.take_snapshot(note);
@@ -210,7 +221,7 @@ awaitable<Response> get_snapshots(const References& references, Request request)
 }
 
 awaitable<Response> delete_snapshot(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   const auto& text = request.parameters.at("version");
   if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) throw Error{Errc::not_found, "there is no such version"};
   live.drop_snapshot(std::stoll(text));
@@ -218,19 +229,19 @@ awaitable<Response> delete_snapshot(const References& references, Request reques
 }
 
 awaitable<Response> activate(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   live.activate(number_of(object_of(request.body), "version"));
   co_return json_response(describe(live));
 }
 
 awaitable<Response> compact(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   live.compact();
   co_return json_response(describe(live), 202);
 }
 
 awaitable<Response> prune(const References& references, Request request) {
-  auto& live = named(references, request);
+  auto& live = writable(references, request);
   const auto keep = number_of(object_of(request.body), "keep");
   if (keep < 0) throw Error{Errc::invalid_argument, "\"keep\" must be 0 or more"};
   json::array gone;

@@ -57,6 +57,7 @@ asio::awaitable<Response> ScoringService::score_on_worker(Request request) {
   const auto& live = reference_of(references_, request);
   Question question{query_or(request, "stream", "default"), {}, options_, {}};
   question.options.k = count_of(request, "k", options_.k, drift::kNeighbours);
+  question.options.label = query_or(request, "label", "");
   question.embedded = co_await embedding_.embed(request);
   question.reference = live.current();  // after the wait, so that the answer is of the version that is live now
   co_return answer(request, question);
@@ -73,7 +74,7 @@ Response ScoringService::answer(const Request& request, const Question& q) {
     for (const auto& n : result.neighbours) observed.neighbours.push_back({n.id, n.label, n.uri, n.distance});
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
-  const auto seen = monitor_.observe(q.stream, {q.reference.manifest().id(), q.reference.calibration().ranked(), q.options.alpha}, std::move(observed), now_ms());
+  const auto seen = monitor_.observe(q.stream, {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha}, std::move(observed), now_ms());
 
   std::vector<std::string> labels;
   for (const auto& n : result.neighbours) labels.push_back(n.label);

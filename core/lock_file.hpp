@@ -10,7 +10,8 @@ namespace driftd {
 class LockFile {
  public:
   // Creates `path` when missing and writes the process's number into it, for people to read. Throws Error: conflict when another
-  // process (or another LockFile of this one) holds it, naming that process; internal when the file cannot be opened.
+  // process (or another LockFile of this one) holds it, naming that process, and when the directory is not to be written by
+  // this one; internal when the file cannot be opened otherwise.
   explicit LockFile(const std::filesystem::path& path);
   ~LockFile();
   LockFile(LockFile&& other) noexcept;

@@ -46,7 +46,8 @@ Database::Database(const fs::path& file, Mode mode, std::string what) : what_{st
   };
   int code = open(false);
   // A reader of a WAL database wants to make the file of its shared memory; on a read-only disk it cannot.
-  if (code == SQLITE_CANTOPEN && mode == Mode::read && !fs::exists(file.string() + "-wal")) code = open(true);
+  const bool cannot_share = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+  if (cannot_share && mode == Mode::read && !fs::exists(file.string() + "-wal")) code = open(true);
   if (code != SQLITE_OK) fail("cannot be read");
 }
 

@@ -1,38 +1,34 @@
 #include "index/ann.hpp"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexIVF.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/FaissException.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/index_io.h>
-#include <faiss/utils/distances.h>
+#include <faiss/invlists/InvertedLists.h>
 #include <omp.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <exception>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <string>
-#include <tuple>
-#include <typeinfo>
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/guarded.hpp"
+#include "index/crew.hpp"
+#include "index/faiss_index.hpp"
+#include "index/gpu.hpp"
+#include "index/scan.hpp"
+#include "index/scan_kernel.hpp"
 
 namespace driftd::index {
 namespace {
 
 using Id = faiss::Index::idx_t;
-
-constexpr int kSeed = 1234;
-constexpr int kTrainingVectorsPerCell = 64;  // more move the centroids little and cost k-means time
-// Queries that search together. FAISS answers 20 and more through BLAS, whose rounding may choose another last cell for
-// a batch than for one query.
-constexpr std::size_t kBlock = 16;
-constexpr auto kCode = faiss::ScalarQuantizer::QT_8bit;
 
 void check(MatrixView vectors, std::size_t dimension) {
   if (vectors.cols != dimension) {
@@ -45,9 +41,11 @@ void check(MatrixView vectors, std::size_t dimension) {
   }
 }
 
-// While it lives, OpenMP regions that this thread begins have one thread. For a few queries FAISS would wake a team: on
-// a busy machine its members wait for each other many times longer than they work (40 s in place of 1 s, measured at
-// low priority).
+// A device's distances lose the small differences: it finds so many more, of which the nearest are kept.
+constexpr std::size_t kSpare = 16;
+
+// While it lives, OpenMP regions that this thread begins have one thread: it is one of several at work already, and
+// FAISS would wake a team to decode a single vector.
 class OneThread {
  public:
   OneThread() { omp_set_num_threads(1); }
@@ -68,16 +66,6 @@ class Allowed final : public faiss::IDSelector {
   const RowMask& rows_;
 };
 
-std::vector<std::int64_t> rows_of(const RowMask& mask) {
-  std::vector<std::int64_t> rows;
-  rows.reserve(mask.count());
-  for (std::size_t w = 0; w < mask.words().size(); ++w) {
-    for (auto word = mask.words()[w]; word != 0; word &= word - 1)
-      rows.push_back(static_cast<std::int64_t>(64 * w) + std::countr_zero(word));
-  }
-  return rows;
-}
-
 // Runs a FAISS call that good arguments cannot fail, and translates what it throws nevertheless.
 template <class F>
 void guarded(const char* what, F&& call) {
@@ -86,92 +74,6 @@ void guarded(const char* what, F&& call) {
   } catch (const faiss::FaissException& error) {
     throw Error{Errc::internal, std::string{"FAISS failed to "} + what + ": " + error.what()};
   }
-}
-
-template <class Cells, class... Options>
-std::unique_ptr<faiss::IndexIVF> make_cells(std::size_t dimension, std::size_t count, Options... options) {
-  const auto nlist = cells_for(count);
-  auto centroids = std::make_unique<faiss::IndexFlatL2>(static_cast<Id>(dimension));
-  auto cells = std::make_unique<Cells>(centroids.get(), dimension, nlist, options...);
-  centroids.release();
-  cells->own_fields = true;
-  cells->nprobe = nlist;
-  cells->cp.seed = kSeed;
-  cells->cp.min_points_per_centroid = 1;  // cells_for() keeps to the rule; FAISS would only print
-  cells->cp.max_points_per_centroid = kTrainingVectorsPerCell;
-  return cells;
-}
-
-std::unique_ptr<faiss::Index> make_index(Kind kind, std::size_t dimension, std::size_t count) {
-  switch (kind) {
-    case Kind::flat:
-      return std::make_unique<faiss::IndexFlatL2>(static_cast<Id>(dimension));
-    case Kind::ivf:
-      return make_cells<faiss::IndexIVFFlat>(dimension, count);
-    case Kind::sq8:
-      return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kCode);
-    case Kind::ivfsq8:
-      return make_cells<faiss::IndexIVFScalarQuantizer>(dimension, count, kCode);
-  }
-  return nullptr;
-}
-
-// Exactly these types: FAISS reads many more, some of which load libraries or map files.
-std::optional<Kind> kind_of_type(const faiss::Index& index) {
-  const auto& type = typeid(index);
-  if (type == typeid(faiss::IndexFlatL2)) return Kind::flat;
-  if (type == typeid(faiss::IndexIVFFlat)) return Kind::ivf;
-  if (type == typeid(faiss::IndexScalarQuantizer)) return Kind::sq8;
-  if (type == typeid(faiss::IndexIVFScalarQuantizer)) return Kind::ivfsq8;
-  return std::nullopt;
-}
-
-bool sound_codes(const faiss::ScalarQuantizer& quantiser, std::size_t dimension) {
-  return quantiser.qtype == kCode && quantiser.d == dimension && quantiser.trained.size() == 2 * dimension;
-}
-
-// Cells that hold every row once, around as many centroids.
-bool sound_cells(const faiss::IndexIVF& cells) {
-  const auto* centroids = cells.quantizer;
-  const auto* lists = cells.invlists;
-  if (centroids == nullptr || lists == nullptr || cells.nlist < 1 || cells.nprobe < 1 || cells.nprobe > cells.nlist)
-    return false;
-  if (typeid(*centroids) != typeid(faiss::IndexFlatL2) || typeid(*lists) != typeid(faiss::ArrayInvertedLists))
-    return false;
-  if (centroids->d != cells.d || centroids->ntotal != static_cast<Id>(cells.nlist) ||
-      lists->code_size != cells.code_size)
-    return false;
-  std::vector<bool> seen(static_cast<std::size_t>(cells.ntotal));
-  for (std::size_t list = 0; list < cells.nlist; ++list) {
-    const auto* ids = lists->get_ids(list);
-    for (std::size_t i = 0; i < lists->list_size(list); ++i) {
-      if (ids[i] < 0 || ids[i] >= cells.ntotal || seen[static_cast<std::size_t>(ids[i])]) return false;
-      seen[static_cast<std::size_t>(ids[i])] = true;
-    }
-  }
-  return std::all_of(seen.begin(), seen.end(), [](bool s) { return s; });
-}
-
-// What FAISS's reader leaves unchecked.
-bool sound(const faiss::Index& index, Kind kind, std::size_t dimension) {
-  if (index.metric_type != faiss::METRIC_L2 || !index.is_trained) return false;
-  switch (kind) {
-    case Kind::flat:
-      return true;
-    case Kind::ivf:
-      return sound_cells(static_cast<const faiss::IndexIVF&>(index));
-    case Kind::sq8: {
-      const auto& codes = static_cast<const faiss::IndexScalarQuantizer&>(index);
-      return sound_codes(codes.sq, dimension) && codes.code_size == dimension &&
-             codes.codes.size() == static_cast<std::size_t>(index.ntotal) * dimension;
-    }
-    case Kind::ivfsq8: {
-      const auto& cells = static_cast<const faiss::IndexIVFScalarQuantizer&>(index);
-      return sound_codes(cells.sq, dimension) && cells.code_size == dimension && cells.by_residual &&
-             sound_cells(cells);
-    }
-  }
-  return false;
 }
 
 }  // namespace
@@ -184,124 +86,148 @@ struct Ann::Impl {
   std::unique_ptr<faiss::Index> index;
   faiss::IndexIVF* cells;  // the index, where the kind has cells
 
+  std::unique_ptr<GpuCopies> copies;
+  mutable Guarded<std::string> fallback;  // why the copies do not answer
+
   [[nodiscard]] std::size_t dimension() const { return static_cast<std::size_t>(index->d); }
+  [[nodiscard]] std::size_t size() const { return static_cast<std::size_t>(index->ntotal); }
 
-  void search(MatrixView queries, std::size_t k, const SearchOptions& options, float* distances,
-              std::int64_t* rows) const {
-    std::optional<Allowed> allowed;
-    if (options.allowed != nullptr) allowed.emplace(*options.allowed);
-    faiss::SearchParametersIVF parameters;
-    parameters.sel = allowed ? &*allowed : nullptr;
-    parameters.nprobe = cells == nullptr ? 0 : options.all_cells ? cells->nlist : cells->nprobe;
+  [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
+    const auto* allowed = options.allowed;
+    const auto count = allowed == nullptr ? size() : allowed->count();
+    if (auto found = search_device(queries, k, options)) return std::move(*found);
     if (kind == Kind::flat) {
-      index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows, &parameters);
-      return;
+      const auto& flat = static_cast<const faiss::IndexFlat&>(*index);
+      return scan(queries, {size(), dimension(), flat.get_xb()}, k, allowed);
     }
-    const auto blocks = (queries.rows + kBlock - 1) / kBlock;
-    std::exception_ptr failure;  // none may leave the parallel region
-#pragma omp parallel for schedule(dynamic) if (blocks > 1)
-    for (std::size_t block = 0; block < blocks; ++block) {
-      try {
-        const auto first = block * kBlock;
-        const MatrixView some{std::min(kBlock, queries.rows - first), queries.cols, queries.row(first).data()};
-        search_block(some, k, parameters, distances + first * k, rows + first * k);
-      } catch (...) {
-#pragma omp critical
-        failure = std::current_exception();
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
-  }
-
-  void search_block(MatrixView queries, std::size_t k, const faiss::SearchParametersIVF& parameters, float* distances,
-                    std::int64_t* rows) const {
-    const OneThread alone;
-    if (cells != nullptr) return search_cells(queries, k, parameters, distances, rows);
-    index->search(static_cast<Id>(queries.rows), queries.data, static_cast<Id>(k), distances, rows, &parameters);
-  }
-
-  // IndexIVF::search() in two steps, with statistics of our own: FAISS adds to its global ones without a lock.
-  void search_cells(MatrixView queries, std::size_t k, const faiss::SearchParametersIVF& parameters, float* distances,
-                    std::int64_t* rows) const {
-    const auto n = static_cast<Id>(queries.rows);
-    std::vector<float> centroid_distances(queries.rows * parameters.nprobe);
-    std::vector<Id> chosen(queries.rows * parameters.nprobe);
-    cells->quantizer->search(n, queries.data, static_cast<Id>(parameters.nprobe), centroid_distances.data(),
-                             chosen.data());
-    faiss::IndexIVFStats statistics;
-    cells->search_preassigned(n, queries.data, static_cast<Id>(k), chosen.data(), centroid_distances.data(), distances,
-                              rows, false, &parameters, &statistics);
-  }
-
-  // The k nearest of the given rows, each read. Its cost grows with the rows, not with the index.
-  void search_rows(MatrixView queries, std::size_t k, std::span<const std::int64_t> rows, float* distances,
-                   std::int64_t* found) const {
-    std::vector<float> stored(dimension());
-    std::vector<std::vector<std::pair<float, std::int64_t>>> nearest(queries.rows);
-    for (const auto row : rows) {
-      index->reconstruct(row, stored.data());
-      for (std::size_t q = 0; q < queries.rows; ++q) {
-        auto& heap = nearest[q];  // the farthest of the k on top
-        const std::pair candidate{faiss::fvec_L2sqr(queries.row(q).data(), stored.data(), dimension()), row};
-        if (heap.size() == k && heap.front() < candidate) continue;
-        heap.push_back(candidate);
-        std::push_heap(heap.begin(), heap.end());
-        if (heap.size() <= k) continue;
-        std::pop_heap(heap.begin(), heap.end());
-        heap.pop_back();
-      }
-    }
-    for (std::size_t q = 0; q < queries.rows; ++q) {
-      std::fill_n(found + q * k, k, -1);
-      for (std::size_t j = 0; j < nearest[q].size(); ++j)
-        std::tie(distances[q * k + j], found[q * k + j]) = nearest[q][j];
-    }
-  }
-
-  // Replaces the distances of one query by those to the stored vectors and restores the order, ties by row.
-  void refine(const float* query, std::span<float> distances, std::span<std::int64_t> rows) const {
-    std::vector<float> stored(dimension());
-    std::vector<std::pair<float, std::int64_t>> found;
-    for (const auto i : rows) {
-      if (i < 0) continue;
-      index->reconstruct(i, stored.data());
-      found.emplace_back(std::sqrt(faiss::fvec_L2sqr(query, stored.data(), dimension())), i);
-    }
-    std::sort(found.begin(), found.end());
-    for (std::size_t j = 0; j < rows.size(); ++j) {
-      distances[j] = j < found.size() ? found[j].first : std::numeric_limits<float>::infinity();
-      rows[j] = j < found.size() ? found[j].second : -1;
-    }
-  }
-
-  void search_refined(MatrixView queries, std::size_t k, const SearchOptions& options, float* distances,
-                      std::int64_t* rows) const {
-    const auto count = options.allowed == nullptr ? static_cast<std::size_t>(index->ntotal) : options.allowed->count();
-    if (count == 0) {  // FAISS claims to have found row 0 where k is 1
-      std::fill_n(distances, queries.rows * k, std::numeric_limits<float>::infinity());
-    } else if (options.allowed != nullptr && cells != nullptr && count <= usually_read()) {
-      search_rows(queries, k, rows_of(*options.allowed), distances, rows);
-    } else {
-      search(queries, k, options, distances, rows);
-    }
-    const auto last = std::min(k, count);  // what a query can find
-    for (std::size_t q = 0; q < queries.rows; ++q) {
+    if (cells != nullptr && (count == 0 || (allowed != nullptr && count <= usually_read())))
+      return scan(queries, size(), reader(), k, allowed);
+    auto found = kind == Kind::sq8 ? scan(queries, size(), code_reader(), k, allowed)
+                                   : search_cells(queries, k, allowed, options.all_cells);
+    cores().each(queries.rows, [&](std::size_t q) {
       const MatrixView query{1, queries.cols, queries.row(q).data()};
-      if (cells != nullptr && last > 0 && rows[q * k + last - 1] < 0)
-        search(query, k, {options.allowed, true}, distances + q * k, rows + q * k);
-      refine(query.data, {distances + q * k, k}, {rows + q * k, k});
+      finish(query, std::span{found.distances}.subspan(q * k, k), std::span{found.rows}.subspan(q * k, k),
+             std::min(k, count), allowed);
+    });
+    return found;
+  }
+
+  // Row-major; in `space` where they are not stored as they are.
+  [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
+    if (kind == Kind::flat) return static_cast<const faiss::IndexFlat&>(*index).get_xb();
+    space.resize(size() * dimension());
+    index->reconstruct_n(0, index->ntotal, space.data());
+    return space.data();
+  }
+
+  // What a search needs that neither adding nor reading makes, and no more memory than the vectors take.
+  void finish_cells() {
+    auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
+    for (auto& codes : lists.codes) codes.shrink_to_fit();
+    for (auto& ids : lists.ids) ids.shrink_to_fit();
+    cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
+    cells->make_direct_map();                // from a row to its place in a cell
+  }
+
+  // What a device finds, its distances computed here; nothing where there is none or it cannot.
+  [[nodiscard]] std::optional<Neighbours> search_device(MatrixView queries, std::size_t k,
+                                                        const SearchOptions& options) const {
+    if (copies == nullptr || options.allowed != nullptr || options.all_cells || size() == 0) return std::nullopt;
+    try {
+      const auto more = std::min(size(), k + kSpare);
+      auto candidates = copies->search(queries, more, cells == nullptr ? 0 : cells->nprobe);
+      fallback.with([](std::string& reason) { reason.clear(); });
+      Neighbours found{k, std::vector<float>(queries.rows * k, std::numeric_limits<float>::infinity()),
+                       std::vector<std::int64_t>(queries.rows * k, -1)};
+      cores().each(queries.rows, [&](std::size_t q) {
+        const auto distances = std::span{candidates.distances}.subspan(q * more, more);
+        const auto rows = std::span{candidates.rows}.subspan(q * more, more);
+        const MatrixView query{1, queries.cols, queries.row(q).data()};
+        finish(query, distances, rows, std::min(k, size()), nullptr);
+        std::ranges::copy(distances.first(std::min(k, more)), found.distances.begin() + q * k);
+        std::ranges::copy(rows.first(std::min(k, more)), found.rows.begin() + q * k);
+      });
+      return found;
+    } catch (const Error& error) {
+      fallback.with([&](std::string& reason) { reason = error.what(); });
+      return std::nullopt;
     }
   }
 
   // Vectors in the cells of a query, on average.
-  [[nodiscard]] std::size_t usually_read() const {
-    return static_cast<std::size_t>(index->ntotal) / cells->nlist * cells->nprobe;
+  [[nodiscard]] std::size_t usually_read() const { return size() / cells->nlist * cells->nprobe; }
+
+  // The vectors as stored. FAISS throws only where a row is missing.
+  [[nodiscard]] RowReader reader() const {
+    return [this](std::span<const std::int64_t> rows, float* values) {
+      const OneThread alone;
+      for (const auto row : rows) {
+        index->reconstruct(row, values);
+        values += dimension();
+      }
+    };
+  }
+
+  // The vectors of codes, four times as fast as FAISS decodes them and to within a rounding error the same.
+  [[nodiscard]] RowReader code_reader() const {
+    const auto& coded = static_cast<const faiss::IndexScalarQuantizer&>(*index);
+    return [&coded, decode = scan_kernels().front().decode](std::span<const std::int64_t> rows, float* values) {
+      const auto width = static_cast<std::size_t>(coded.d);
+      const auto* least = coded.sq.trained.data();
+      for (const auto row : rows) {
+        decode(coded.codes.data() + static_cast<std::size_t>(row) * width, least, least + width, width, values);
+        values += width;
+      }
+    };
+  }
+
+  // IndexIVF::search() in two steps: the centroids by our own scan, which chooses the same cells for one query and for
+  // many, and the cells with statistics of our own: FAISS adds to its global ones without a lock.
+  [[nodiscard]] Neighbours search_cells(MatrixView queries, std::size_t k, const RowMask* mask, bool all_cells) const {
+    std::optional<Allowed> allowed;
+    if (mask != nullptr) allowed.emplace(*mask);
+    faiss::SearchParametersIVF parameters;
+    parameters.sel = allowed ? &*allowed : nullptr;
+    parameters.nprobe = all_cells ? cells->nlist : cells->nprobe;
+    const auto& centroids = static_cast<const faiss::IndexFlat&>(*cells->quantizer);
+    const auto chosen = scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, parameters.nprobe);
+    Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k)};
+    cores().each(queries.rows, [&](std::size_t q) {
+      const OneThread alone;
+      faiss::IndexIVFStats statistics;
+      cells->search_preassigned(1, queries.row(q).data(), static_cast<Id>(k),
+                                chosen.rows.data() + q * parameters.nprobe,
+                                chosen.distances.data() + q * parameters.nprobe, found.distances.data() + q * k,
+                                found.rows.data() + q * k, false, &parameters, &statistics);
+    });
+    return found;
+  }
+
+  // Makes the answer to one query what it should be, wherever its candidates come from: `wanted` rows or, where the
+  // cells held fewer, all rows read.
+  void finish(MatrixView query, std::span<float> distances, std::span<std::int64_t> rows, std::size_t wanted,
+              const RowMask* allowed) const {
+    if (wanted == 0 || rows[wanted - 1] >= 0) return refine(query, distances, rows);
+    const auto all = scan(query, size(), reader(), rows.size(), allowed, 1);
+    std::ranges::copy(all.rows, rows.begin());
+    std::ranges::copy(all.distances, distances.begin());
+  }
+
+  // Replaces the distances of one query by those that a scan of the stored vectors finds, and restores the order.
+  void refine(MatrixView query, std::span<float> distances, std::span<std::int64_t> rows) const {
+    std::vector<std::int64_t> found(rows.begin(), std::ranges::find(rows, -1));
+    std::ranges::sort(found);  // so that equal distances are ordered by row
+    Matrix stored{found.size(), dimension()};
+    reader()(found, stored.data.data());
+    const auto nearest = scan(query, stored, rows.size(), nullptr, 1);
+    std::ranges::copy(nearest.distances, distances.begin());
+    std::ranges::transform(nearest.rows, rows.begin(), [&](std::int64_t i) { return i < 0 ? -1 : found[i]; });
   }
 };
 
 Ann::Ann(std::size_t dimension) {
   if (dimension == 0) throw Error{Errc::invalid_argument, "an index needs a dimension of at least 1"};
-  impl_ = std::make_unique<Impl>(Kind::flat, make_index(Kind::flat, dimension, 0));
+  impl_ = std::make_unique<Impl>(Kind::flat, make_faiss_index(Kind::flat, dimension, 0));
 }
 Ann::Ann(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Ann::~Ann() = default;
@@ -354,19 +280,40 @@ Ann Ann::converted(Kind kind) const {
   if (size() == 0)
     throw Error{Errc::invalid_argument,
                 "an index of kind " + std::string{name_of(kind)} + " needs vectors to learn from"};
-  Matrix vectors{size(), dimension()};
-  auto impl = std::make_unique<Impl>(kind, make_index(kind, dimension(), size()));
+  auto impl = std::make_unique<Impl>(kind, make_faiss_index(kind, dimension(), size()));
   guarded("build the index", [&] {
-    impl_->index->reconstruct_n(0, impl_->index->ntotal, vectors.data.data());
-    impl->index->train(impl_->index->ntotal, vectors.data.data());
-    impl->index->add(impl_->index->ntotal, vectors.data.data());
-    if (impl->cells != nullptr) impl->cells->make_direct_map();  // from a row to its place in a cell
+    std::vector<float> decoded;
+    const auto* vectors = impl_->all_vectors(decoded);
+    impl->index->train(impl_->index->ntotal, vectors);
+    impl->index->add(impl_->index->ntotal, vectors);
+    if (impl->cells != nullptr) impl->finish_cells();
   });
   return Ann{std::move(impl)};
 }
 
+void Ann::place(const Device& device) {
+  impl_->copies.reset();
+  std::string reason;
+  if (device.type != Device::Type::cpu) {
+    try {
+      impl_->copies = std::make_unique<GpuCopies>(*impl_->index, impl_->kind, device);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+  }
+  impl_->fallback.with([&](std::string& now) { now = std::move(reason); });
+}
+
+std::string Ann::device_fallback() const {
+  return impl_->fallback.with([](const std::string& reason) { return reason; });
+}
+
 void Ann::add(MatrixView vectors) {
   check(vectors, dimension());
+  if (impl_->copies != nullptr) {
+    impl_->copies.reset();
+    impl_->fallback.with([](std::string& reason) { reason = "vectors were added since the index was placed"; });
+  }
   guarded("add vectors", [&] { impl_->index->add(static_cast<Id>(vectors.rows), vectors.data); });
 }
 
@@ -377,8 +324,8 @@ Neighbours Ann::search(MatrixView queries, std::size_t k, const SearchOptions& o
     throw Error{Errc::invalid_argument, "the mask of allowed rows has " + std::to_string(options.allowed->size()) +
                                             " rows, the index " + std::to_string(size())};
   }
-  Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k, -1)};
-  guarded("search", [&] { impl_->search_refined(queries, k, options, found.distances.data(), found.rows.data()); });
+  Neighbours found;
+  guarded("search", [&] { found = impl_->search(queries, k, options); });
   return found;
 }
 
@@ -391,26 +338,9 @@ void Ann::write(const std::filesystem::path& path) const {
 }
 
 Ann Ann::read(const std::filesystem::path& path, std::size_t dimension, std::size_t size) {
-  std::unique_ptr<faiss::Index> index;
-  try {
-    index.reset(faiss::read_index(path.c_str()));
-  } catch (const std::exception& error) {  // FaissException, bad_alloc, length_error: all mean a damaged file
-    throw Error{Errc::corrupt, path.string() + " is no readable FAISS index: " + error.what()};
-  }
-  const auto kind = kind_of_type(*index);
-  if (!kind || static_cast<std::size_t>(index->d) != dimension || static_cast<std::size_t>(index->ntotal) != size ||
-      !sound(*index, *kind, dimension)) {
-    throw Error{Errc::corrupt, path.string() + " does not hold the " + std::to_string(size) + " x " +
-                                   std::to_string(dimension) +
-                                   " index that the manifest names; restore it from a copy or build it again"};
-  }
-  auto impl = std::make_unique<Impl>(*kind, std::move(index));
-  if (impl->cells != nullptr) {
-    guarded("map rows to cells", [&] {
-      impl->cells->direct_map = faiss::DirectMap{};  // not the file's own: it is not checked
-      impl->cells->make_direct_map();
-    });
-  }
+  auto [kind, index] = read_faiss_index(path, dimension, size);
+  auto impl = std::make_unique<Impl>(kind, std::move(index));
+  if (impl->cells != nullptr) guarded("map rows to cells", [&] { impl->finish_cells(); });
   return Ann{std::move(impl)};
 }
 

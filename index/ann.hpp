@@ -1,11 +1,11 @@
-// k-nearest-neighbour search over vectors, by FAISS. ann.cpp is the only file that includes FAISS.
+// k-nearest-neighbour search over vectors: FAISS keeps and files them, and reads their cells; where every vector is
+// read, our own scan does it (index/scan.hpp).
 //
 // One writer, any readers: add() and set_nprobe() must not run beside search(); a published index is never changed.
-// Distances are Euclidean (L2, not squared), recomputed from the stored vectors for the k found, so that one query and
-// a batch of queries give the same numbers: FAISS's batch path goes through |x|^2 + |y|^2 - 2xy, which loses the small
-// ones. The quantised kinds store codes: their distances are from the query as it is to the vector that its code stands
-// for. Cost of a query: flat and sq8 read every vector (about 60 ms for 1M x 512 floats on one core; batches of 20 or
-// more go through BLAS for flat); ivf and ivfsq8 read nlist centroids and about nprobe/nlist of the vectors.
+// Distances are Euclidean (L2, not squared) to the stored vectors, with the same bits for one query and for a batch,
+// and in every kind that stores the same vector. The quantised kinds store codes: their distances are from the query as
+// it is to the vector that its code stands for. Cost of a query: flat and sq8 read every vector, as fast as the memory
+// is read; ivf and ivfsq8 read nlist centroids and about nprobe/nlist of the vectors.
 #pragma once
 
 #include <cstddef>
@@ -13,20 +13,16 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "index/device.hpp"
 #include "index/kind.hpp"
+#include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
 
 namespace driftd::index {
-
-// Row-major queries x k, nearest first; where fewer than k vectors are found, row is -1 and distance infinite.
-struct Neighbours {
-  std::size_t k = 0;
-  std::vector<float> distances;
-  std::vector<std::int64_t> rows;
-};
 
 struct SearchOptions {
   const RowMask* allowed = nullptr;  // only these rows may be found; of size() rows
@@ -42,8 +38,8 @@ class Ann {
 
   // The same vectors in an index of another kind, row for row. What it learns (cells, ranges) comes from these vectors,
   // with a fixed seed. Cells: cells_for(size()) of them, all probed until set_nprobe() says otherwise. Cost: ten
-  // k-means passes over at most 64 vectors per cell, and a second copy of the vectors. Throws Error{invalid_argument}
-  // when there is no vector to learn from.
+  // k-means passes over at most 64 vectors per cell, and a second copy of the vectors, a third where this index codes
+  // them. Throws Error{invalid_argument} when there is no vector to learn from.
   [[nodiscard]] Ann converted(Kind kind) const;
 
   // The quantised kinds clamp values outside the range that they learned. Throws Error{invalid_argument} on a wrong
@@ -54,6 +50,15 @@ class Ann {
   // cell, and where few rows are allowed, it reads those and no cells. Throws Error{invalid_argument} on a wrong
   // dimension, a value that is not finite, k = 0, or a mask of another size.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options = {}) const;
+
+  // From now on searches run on that device, in a copy of the index as it is now; this one stays what is written, read
+  // and added to, and computes the distances of what the device finds. A search runs on the CPU where it is filtered or
+  // reads all cells, and also where it cannot be had: a device that is missing, full or failing is no error. add()
+  // removes the copy. Must not run beside search().
+  void place(const Device& device);
+  // Why searches run on the CPU though place() asked for another device, in one line: since then, or the latest one.
+  // Empty where they do not. Thread-safe.
+  [[nodiscard]] std::string device_fallback() const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t dimension() const;

@@ -18,8 +18,10 @@ void check(const Item& item) {
   bounded(item.metadata, kMaxMetadata, "metadata");
   if (item.metadata.empty()) return;
   boost::system::error_code error;
-  if (const auto value = boost::json::parse(item.metadata, error); error || !value.is_object()) {
-    throw Error{Errc::invalid_argument, "an item's metadata is a JSON object"};
+  boost::json::parse_options options;
+  options.max_depth = kMaxDepth;
+  if (const auto value = boost::json::parse(item.metadata, error, {}, options); error || !value.is_object()) {
+    throw Error{Errc::invalid_argument, "an item's metadata is a JSON object, nested at most " + std::to_string(kMaxDepth) + " deep"};
   }
 }
 

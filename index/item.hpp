@@ -11,6 +11,7 @@ inline constexpr std::size_t kMaxId = 256;          // bytes of each
 inline constexpr std::size_t kMaxLabel = 256;
 inline constexpr std::size_t kMaxUri = 4096;
 inline constexpr std::size_t kMaxMetadata = 16384;
+inline constexpr std::size_t kMaxDepth = 31;          // of metadata; one level is left for the line of items.jsonl around it
 
 struct Item {
   std::string id;        // unique within a collection, 1 to kMaxId bytes
@@ -30,7 +31,7 @@ struct NewItem {
 
 inline constexpr std::size_t kMaxAttached = 16;
 
-// Throws Error{invalid_argument} that names the field that is missing or too long, or no JSON object.
+// Throws Error{invalid_argument} that names the field that is missing, too long, too deep, or no JSON object.
 void check(const Item& item);
 
 }  // namespace driftd::index

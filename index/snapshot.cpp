@@ -6,29 +6,10 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "index/scan.hpp"
 
 namespace driftd::index {
 namespace {
-
-// TEMPORARY
-Neighbours scan(MatrixView queries, MatrixView rows, std::size_t k, const RowMask* allowed) {
-  Neighbours found{k, {}, {}};
-  for (std::size_t q = 0; q < queries.rows; ++q) {
-    std::vector<std::pair<float, std::int64_t>> all;
-    for (std::size_t r = 0; r < rows.rows; ++r) {
-      if (allowed && !allowed->test(r)) continue;
-      double s = 0;
-      for (std::size_t i = 0; i < rows.cols; ++i) { const double d = double{queries.row(q)[i]} - double{rows.row(r)[i]}; s += d * d; }
-      all.emplace_back(static_cast<float>(std::sqrt(s)), r);
-    }
-    std::sort(all.begin(), all.end());
-    for (std::size_t j = 0; j < k; ++j) {
-      found.distances.push_back(j < all.size() ? all[j].first : std::numeric_limits<float>::infinity());
-      found.rows.push_back(j < all.size() ? all[j].second : -1);
-    }
-  }
-  return found;
-}
 
 // The k nearest of two answers to the same queries, rows of the second counted from `offset` on.
 Neighbours merged(const Neighbours& base, const Neighbours& tail, std::int64_t offset) {

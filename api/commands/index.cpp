@@ -35,6 +35,7 @@ struct BuildOptions {
   TuningOptions tuning;
   bool new_version = false;
   bool activate = false;
+  bool same_label = false;
   std::string note;
   bool quiet = false;
 };
@@ -117,9 +118,10 @@ int build(const BuildOptions& options) {
     const auto vectors = read_npy(options.vectors);
     items.add(items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string()), vectors);
   }
-  const auto [calibration, search] = tune(items, options, bundle.pools.size());
+  auto [calibration, search] = tune(items, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
-  auto files = attachments(calibration);
+  const auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {});
+  auto files = attachments(normal);
   files["skipped.csv"] = skipped.csv();
   index::Manifest manifest{.name = options.name,
                            .version = options.version,
@@ -135,7 +137,7 @@ int build(const BuildOptions& options) {
     index::Collection::create(options.out, items, manifest, files, options.note);
   }
   std::cout << "reference " << manifest.id() << ": " << items.size() << " images x " << bundle.dimension << ", "
-            << skipped.count() << " skipped, " << calibration.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
+            << skipped.count() << " skipped, " << normal.all.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
   return 0;
 }
 
@@ -213,6 +215,7 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->add_option("--max-score-error", options->tuning.max_score_error,
                    "... and until scores differ by no more than this on average")
       ->capture_default_str();
+  build_command->add_flag("--same-label", options->same_label, "Calibrate among items of the same label, too, for scores with scoring.among = same_label");
   build_command->add_flag("--new-version", options->new_version, "Add a version to the reference that --out is, beside the live one");
   build_command->add_flag("--activate", options->activate, "With --new-version: make it live");
   build_command->add_option("--note", options->note, "What this version is for");

@@ -264,8 +264,31 @@ function setUpForm() {
   byId("try").addEventListener("submit", (event) => event.preventDefault());
 }
 
-async function showReferences() {
+// ---- references -------------------------------------------------------------------------------------------------------------------
+
+let shownReferences = "";
+
+function stateOfReference(reference) {
+  if (!reference.writable) return [`Read-only: ${reference.read_only_because}`, "warn"];
+  if (reference.compaction.running) return ["Compacting", "plain"];
+  if (reference.compaction.failed) return ["Compaction failed: see the log", "bad"];
+  return ["Writable", "good"];
+}
+
+function referenceRow(reference) {
+  const [state, kind] = stateOfReference(reference);
+  return element("tr", {"data-reference": reference.reference}, element("th", {scope: "row"}, reference.reference),
+    element("td", {}, element("span", {class: `badge ${kind}`}, state)), element("td", {class: "number"}, whole.format(reference.version)),
+    element("td", {class: "number"}, whole.format(reference.items)), element("td", {class: "number"}, whole.format(reference.revision)),
+    element("td", {}, clock(reference.created)));
+}
+
+async function refreshReferences() {
   const {references} = await call("v1/references");
+  const content = JSON.stringify(references);
+  if (content === shownReferences) return; // an open list of choices stays open
+  shownReferences = content;
+  byId("references").replaceChildren(...references.map(referenceRow));
   const chosen = byId("try-reference").value;
   byId("try-reference").replaceChildren(...references.map((r) => element("option", {}, r.reference)));
   byId("try-reference").value = references.some((r) => r.reference === chosen) ? chosen : references[0].reference;
@@ -273,21 +296,20 @@ async function showReferences() {
 
 // ---- the loop ---------------------------------------------------------------------------------------------------------------------
 
-let connected = null;
+let answered = false; // there is something to see, if only something old
 
 async function poll() {
   try {
     const {streams} = await call("v1/streams");
     showStreams(streams);
+    answered = true;
     await refreshAlerts();
-    if (connected !== true) await showReferences();
+    await refreshReferences();
     write(byId("connection"), "Live");
     byId("connection").className = "";
-    connected = true;
   } catch (error) {
-    write(byId("connection"), connected ? "The service does not answer; trying again. What you see is old." : `No answer yet: ${error.message}`);
+    write(byId("connection"), answered ? "The service does not answer; trying again. What you see is old." : `No answer yet: ${error.message}`);
     byId("connection").className = "lost";
-    if (connected) connected = false;
   }
   setTimeout(poll, kPollMs);
 }

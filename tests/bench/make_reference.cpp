@@ -65,7 +65,7 @@ void make(std::size_t rows, std::uint64_t seed, const fs::path& out, std::span<c
   const auto& first = bundles.front();
   driftd::index::Segment items{first.dimension};
   items.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
-  const auto files = driftd::api::attachments(driftd::api::calibrate(items, first.pools.size(), {}));
+  const auto files = driftd::api::attachments({driftd::api::calibrate(items, first.pools.size(), {}), {}, {}});
   fs::create_directories(out);
   for (const auto& bundle : bundles) {
     if (bundle.dimension != first.dimension) {

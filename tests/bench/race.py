@@ -118,7 +118,7 @@ def start(name, options, cache, python, stack):
         server = Driftd(name, options.build / "driftd", reference, work, options.set)
     else:
         workers = int(name.partition("-")[2] or 1)
-        index = cache / "references" / "fp32" / "vectors.faiss"
+        index = cache / "references" / "fp32" / "versions" / "1" / "vectors.faiss"
         server = Peer(name, python, index, work, workers, max(1, len(os.sched_getaffinity(0)) // workers))
     return stack.enter_context(server)
 

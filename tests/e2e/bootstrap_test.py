@@ -14,12 +14,12 @@ from conftest import ROOT
 
 @pytest.fixture
 def bootstrap(tmp_path):
-    """bootstrap({"df": "script text"}, user=65534) -> CompletedProcess, in a copy of the scripts."""
+    """bootstrap({"df": "script text"}, "--tests", user=65534) -> CompletedProcess, in a copy of the scripts."""
     shutil.copytree(ROOT / "scripts", tmp_path / "checkout/scripts")
     stubs = tmp_path / "stubs"
     stubs.mkdir()
 
-    def call(stub, user=None, **environment):
+    def call(stub, *arguments, user=None, **environment):
         for name, text in stub.items():
             (stubs / name).write_text(f"#!/bin/sh\n{text}\n")
             (stubs / name).chmod(0o755)
@@ -27,7 +27,8 @@ def bootstrap(tmp_path):
         for path in [tmp_path / "checkout", tmp_path / "checkout/scripts"]:
             os.chmod(path, 0o777)
         environment = {**os.environ, "PATH": f"{stubs}:/usr/bin:/bin", "DRIFTD_CACHE": str(tmp_path / "cache"), **environment}
-        return subprocess.run(["bash", tmp_path / "checkout/scripts/bootstrap"], env=environment, capture_output=True, text=True, timeout=60, user=user)
+        command = ["bash", tmp_path / "checkout/scripts/bootstrap", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, user=user)
 
     return call
 
@@ -69,3 +70,17 @@ def test_a_wrong_python_is_named_with_what_is_needed(bootstrap, tmp_path):
     done = bootstrap(ALL_INSTALLED, PYTHON=str(old))
     assert done.returncode == 2
     assert "Python 3.11 to 3.13" in done.stderr and "3.7.3" in done.stderr
+
+
+def test_gpu_search_without_the_cuda_compiler_names_it(bootstrap):
+    if shutil.which("nvcc", path="/usr/bin:/bin"):
+        pytest.skip("skipped: nvcc is in /usr/bin")
+    done = bootstrap(ALL_INSTALLED, "--gpu")
+    assert done.returncode == 2
+    assert "nvcc" in done.stderr and "PATH" in done.stderr
+
+
+def test_an_unknown_option_is_refused_with_the_usage(bootstrap):
+    done = bootstrap(ALL_INSTALLED, "--cuda")
+    assert done.returncode == 2
+    assert "--cuda" in done.stderr and "--gpu" in done.stderr

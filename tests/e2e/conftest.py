@@ -14,6 +14,7 @@ import os
 import pathlib
 import queue
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -113,6 +114,12 @@ def reference(run, driftd, bundle, fashion):
             done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", path, "--quiet")
             assert done.returncode == 0, done.stderr
     return path
+
+
+@pytest.fixture
+def own_reference(reference, tmp_path):
+    """A copy that the test may write to."""
+    return shutil.copytree(reference, tmp_path / "reference")
 
 
 class Service:

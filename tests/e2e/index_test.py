@@ -71,9 +71,9 @@ def test_a_small_reference_is_exact_unless_told_otherwise(run, reference, bundle
 def test_a_flipped_bit_is_found_and_such_a_reference_is_not_served(run, reference, fashion, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(reference, damaged)
-    vectors = bytearray((damaged / "vectors.faiss").read_bytes())
+    vectors = bytearray((damaged / "versions" / "1" / "vectors.faiss").read_bytes())
     vectors[len(vectors) // 2] ^= 1
-    (damaged / "vectors.faiss").write_bytes(vectors)
+    (damaged / "versions" / "1" / "vectors.faiss").write_bytes(vectors)
     verify = run("index", "verify", damaged)
     assert verify.returncode == 3 and "vectors.faiss" in verify.stdout
     score = run("score", "--reference", damaged, fashion["in"][0])

@@ -100,3 +100,15 @@ def test_calibration_and_speed_are_shown(ok, own_reference):
     assert re.search(r"^ +0\.050 +-?\d+\.\d+ +\d+\.\d+ +0\.\d+ to 0\.\d+$", shown, re.M) and "####" in shown
     assert "needs 999 images" in shown
     assert "recall@3 against a search of all cells: 1.0000" in ok("bench", own_reference, "--queries", "20")
+
+
+def test_images_are_compared_with_their_own_label(ok, run, bundle, fashion, tmp_path, reference):
+    out = tmp_path / "by-label"
+    ok("build", "--model", bundle, "--images", fashion["train"], "--out", out, "--quiet", "--same-label")
+    image = next(path for path in fashion["in"] if path.parent.name == "trouser")
+    score = lambda *options: json.loads(run("score", "--json", "--reference", out, *options, image).stdout)  # noqa: E731
+    right, wrong, voted = score("--label", "trouser"), score("--label", "coat"), score("--same-label")
+    assert right["label"] == voted["label"] == "trouser" and {n["label"] for n in right["neighbours"]} == {"trouser"}
+    assert wrong["p_value"] <= 0.05 < right["p_value"]
+    refused = run("score", "--reference", reference, "--label", "trouser", image)
+    assert refused.returncode == 1 and "--same-label" in refused.stderr

@@ -1,7 +1,6 @@
 """A reference that changes while it serves: items, search, versions, restarts, damage."""
 
 import json
-import shutil
 import signal
 import threading
 import urllib.parse
@@ -11,12 +10,6 @@ from conftest import services, wait_until
 
 JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
-
-
-@pytest.fixture
-def own_reference(reference, tmp_path):
-    """A copy that the test may write to."""
-    return shutil.copytree(reference, tmp_path / "reference")
 
 
 @pytest.fixture
@@ -145,13 +138,17 @@ def test_enough_changes_start_a_compaction_by_themselves(start, fashion):
     wait_until(lambda: service.get("/v1/references/default")["version"] == 2)
 
 
-def test_a_second_service_serves_the_reference_for_reading_only(start, fashion):
+def test_a_second_service_serves_the_reference_for_reading_only(start, fashion, own_reference):
     service, second = start(), start()
     assert service.get("/v1/references/default")["writable"]
     assert not second.get("/v1/references/default")["writable"]
     image = fashion["out"][0].read_bytes()
     answer = call(second, "PUT", f"{ITEMS}/x", image, headers=PNG, expect=409)
-    assert "reading only" in answer["detail"]
+    assert "served for reading only" in answer["detail"] and str(own_reference) not in answer["detail"]
+    for path, body in {"snapshots": {}, "activate": {"version": 1}, "compact": {}, "prune": {"keep": 0}, "items": {"items": []}}.items():
+        call(second, "POST", f"/v1/references/default/{path}", body, expect=409)
+    for path in ("snapshots/1", "items/0"):
+        call(second, "DELETE", f"/v1/references/default/{path}", expect=409)
     assert second.score(fashion["in"][0])["reference"] == "default@1"
 
 

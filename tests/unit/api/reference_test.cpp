@@ -65,7 +65,7 @@ TEST_CASE("a reference is bound to its bundle by hash and finds its calibration 
   test::TempDir dir;
   const auto reference = make_reference(21);
   index::Collection::create(dir / "r", reference.items->base(), {.model_hash = "right", .model_directory = "models/net"},
-                            attachments(reference.calibration()));
+                            attachments(reference.normal()));
   embed::Bundle bundle;
   bundle.hash = "right";
   const auto loaded = load_reference(dir / "r", bundle);

@@ -1,5 +1,7 @@
 #include "index/collection.hpp"
 
+#include <unistd.h>
+
 #include <fstream>
 #include <random>
 
@@ -212,6 +214,22 @@ TEST_CASE("a removed item's bytes are in no file of the compacted version, and i
   }
 }
 
+TEST_CASE("metadata as deep as is allowed survives a compaction, deeper metadata is refused") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 3);
+  auto c = open(dir / "ref");
+  const auto nested = [](std::size_t depth) {
+    auto item = item_at("deep", 1);
+    for (std::size_t i = 0; i < depth; ++i) item.item.metadata += R"({"a":)";
+    item.item.metadata += "1" + std::string(depth, '}');
+    return item;
+  };
+  CHECK(code_of([&] { c->upsert({nested(index::kMaxDepth + 1)}); }) == Errc::invalid_argument);
+  c->upsert({nested(index::kMaxDepth)});
+  c->compact(kFlat);
+  CHECK(c->find("deep")->item == nested(index::kMaxDepth).item);
+}
+
 TEST_CASE("bad items and full versions are refused, and nothing of their batch is kept") {
   test::TempDir dir;
   make_collection(dir / "ref", 3);
@@ -227,6 +245,26 @@ TEST_CASE("bad items and full versions are refused, and nothing of their batch i
   CHECK(code_of([&] { c->upsert({item_at("x", 1), item_at("y", 2), item_at("z", 3)}); }) == Errc::overloaded);
   CHECK(c->snapshot()->size() == 3);
   CHECK(c->changes() == 0);
+}
+
+TEST_CASE("where nobody may write, a writer is refused and a reader is served") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 3);
+  fs::permissions(dir.path(), fs::perms{0755});
+  fs::permissions(dir / "ref", fs::perms{0555});
+  struct Nobody {  // root may write everywhere
+    Nobody() { REQUIRE((root == 0 ? ::seteuid(65534) : 0) == 0); }
+    ~Nobody() {
+      if (root == 0) (void)!::seteuid(0);
+    }
+    const uid_t root = ::geteuid();
+  };
+  {
+    const Nobody nobody;
+    CHECK(code_of([&] { (void)open(dir / "ref"); }) == Errc::conflict);
+    CHECK(open(dir / "ref", false)->snapshot()->size() == 3);
+  }
+  fs::permissions(dir / "ref", fs::perms{0755});
 }
 
 TEST_CASE("one process writes; others read") {

@@ -1,0 +1,71 @@
+#include "index/crew.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+namespace driftd::index {
+
+Crew::Crew(std::size_t helpers) {
+  for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
+}
+
+Crew::~Crew() {
+  {
+    const std::lock_guard lock{mutex_};
+    closing_ = true;
+  }
+  change_.notify_all();
+}
+
+void Crew::run(std::size_t helpers, const std::function<void(std::size_t)>& work) {
+  if (helpers == 0 || threads_.empty()) return work(0);
+  Job job{&work, helpers};
+  {
+    const std::lock_guard lock{mutex_};
+    jobs_.push_back(&job);
+  }
+  for (std::size_t i = 0; i < helpers && i < threads_.size(); ++i) change_.notify_one();
+  work(0);
+  std::unique_lock lock{mutex_};
+  std::erase(jobs_, &job);
+  job.end.wait(lock, [&] { return job.ended == job.begun; });
+}
+
+void Crew::each(std::size_t count, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  std::mutex failing;
+  std::exception_ptr failure;  // guarded by failing until run() returns
+  run(std::min(count, helpers() + 1) - (count > 0 ? 1 : 0), [&](std::size_t) {
+    try {
+      for (auto i = next++; i < count; i = next++) work(i);
+    } catch (...) {
+      next = count;
+      const std::lock_guard lock{failing};
+      if (!failure) failure = std::current_exception();
+    }
+  });
+  if (failure) std::rethrow_exception(failure);
+}
+
+void Crew::help() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    change_.wait(lock, [&] { return closing_ || !jobs_.empty(); });
+    if (closing_) return;
+    auto& job = *jobs_.front();
+    const auto number = ++job.begun;
+    if (number == job.wanted) jobs_.pop_front();
+    lock.unlock();
+    (*job.work)(number);
+    lock.lock();
+    if (++job.ended == job.begun) job.end.notify_one();  // under the lock: the job dies with its caller's wait
+  }
+}
+
+Crew& cores() {
+  static Crew all{std::max(1U, std::thread::hardware_concurrency()) - 1};
+  return all;
+}
+
+}  // namespace driftd::index

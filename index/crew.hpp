@@ -1,0 +1,56 @@
+// Threads that help others with their loops: whoever calls run() works itself, helped by those that are free just then.
+//
+// Thread-safe. A caller waits for the helpers that have begun, never for one that the system has yet to wake: on a busy
+// machine an OpenMP team, which meets at a barrier, can take a hundred times the time of one thread. Many callers share
+// the helpers, so that threads at work are never more than callers and helpers. Owns its threads; the destructor ends
+// them and must not run beside run().
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace driftd::index {
+
+class Crew {
+ public:
+  explicit Crew(std::size_t helpers);
+  ~Crew();
+  Crew(const Crew&) = delete;
+  Crew& operator=(const Crew&) = delete;
+
+  // Calls work(0) here and work(1), work(2) and so on, each at most once and up to `helpers`, in helpers, at the same
+  // time; returns when all that began have ended. So work() must take its share from what is left, and must not throw.
+  void run(std::size_t helpers, const std::function<void(std::size_t)>& work);
+
+  // Calls work(i) once for every i below count, here and in helpers, and throws what the first failing call threw.
+  void each(std::size_t count, const std::function<void(std::size_t)>& work);
+
+  [[nodiscard]] std::size_t helpers() const { return threads_.size(); }
+
+ private:
+  struct Job {
+    const std::function<void(std::size_t)>* work;
+    std::size_t wanted;  // helpers
+    std::size_t begun = 0;
+    std::size_t ended = 0;
+    std::condition_variable end{};
+  };
+
+  void help();
+
+  std::mutex mutex_;
+  std::condition_variable change_;
+  std::deque<Job*> jobs_;              // guarded by mutex_, as the jobs are: those that want more helpers
+  bool closing_ = false;               // guarded by mutex_
+  std::vector<std::jthread> threads_;  // last: they use all of the above
+};
+
+// The one that lends the machine's cores to every search of this process: a helper for each core but one.
+[[nodiscard]] Crew& cores();
+
+}  // namespace driftd::index

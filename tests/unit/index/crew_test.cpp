@@ -1,0 +1,73 @@
+#include "index/crew.hpp"
+
+#include <atomic>
+#include <latch>
+#include <stdexcept>
+
+#include "tests/support/catch.hpp"
+
+using driftd::index::Crew;
+
+TEST_CASE("a crew does every piece of work once, whatever its size") {
+  const auto helpers = GENERATE(as<std::size_t>{}, 0, 1, 3);
+  const auto count = GENERATE(as<std::size_t>{}, 0, 1, 2, 1000);
+  CAPTURE(helpers, count);
+  Crew crew{helpers};
+  std::vector<std::atomic<int>> done(count);
+  crew.each(count, [&](std::size_t i) { ++done[i]; });
+  CHECK(std::ranges::all_of(done, [](const auto& times) { return times == 1; }));
+}
+
+TEST_CASE("members of a run work at the same time, each under its own number") {
+  Crew crew{2};
+  std::latch all_here{3};
+  std::vector<std::atomic<int>> called(3);
+  crew.run(2, [&](std::size_t member) {
+    ++called[member];
+    all_here.arrive_and_wait();
+  });
+  CHECK(std::ranges::all_of(called, [](const auto& times) { return times == 1; }));
+}
+
+TEST_CASE("a caller does not wait for helpers that others keep busy") {
+  Crew crew{1};
+  std::latch helper_busy{1};
+  std::latch release{1};
+  std::jthread other{[&] {
+    crew.run(1, [&](std::size_t member) {
+      if (member == 1) helper_busy.count_down();
+      release.wait();
+    });
+  }};
+  helper_busy.wait();
+  std::size_t done = 0;  // by this thread alone: there is nobody else
+  crew.each(100, [&](std::size_t) { ++done; });
+  CHECK(done == 100);
+  release.count_down();
+}
+
+TEST_CASE("what a piece of work throws reaches the caller, and the crew works on") {
+  Crew crew{2};
+  CHECK_THROWS_WITH(crew.each(100,
+                              [](std::size_t i) {
+                                if (i == 7) throw std::runtime_error{"seven"};
+                              }),
+                    "seven");
+  std::atomic<int> sum{0};
+  crew.each(10, [&](std::size_t i) { sum += static_cast<int>(i); });
+  CHECK(sum == 45);
+}
+
+TEST_CASE("many callers share a crew") {
+  Crew crew{2};
+  std::atomic<int> done{0};
+  {
+    std::vector<std::jthread> callers;
+    for (int c = 0; c < 4; ++c) {
+      callers.emplace_back([&] {
+        for (int round = 0; round < 200; ++round) crew.each(5, [&](std::size_t) { ++done; });
+      });
+    }
+  }
+  CHECK(done == 4 * 200 * 5);
+}
