@@ -84,7 +84,7 @@ EmbeddingService::Options embedding_options(const Config& config) {
 
 ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}}; }
 
-LiveReference::Options live_options(const StoreConfig& store) { return {store.compact_share, store.compact_min, store.keep_versions}; }
+LiveReference::Options live_options(const StoreConfig& store) { return {store.compact_share, store.compact_min, index::device_of(store.device), store.keep_versions}; }
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
@@ -102,6 +102,8 @@ void report_state(const std::string& name, const LiveReference& live, Metrics& m
   const auto reference = live.current();
   metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(), reference.manifest().search.recall,
                           !live.collection().fault().empty());
+  const auto fallback = reference.items->base().index().device_fallback();
+  metrics.device_fallback(name, !fallback.empty());
 }
 
 References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics, Readiness& progress) {
@@ -122,6 +124,9 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
     (void)drift::threshold(config.scoring.alpha, calibration_for(reference, score_options(config.scoring)), drift::rule_of(config.scoring.rule), config.scoring.k);
     metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
     report_state(name, *live, metrics);
+    if (const auto fallback = reference.items->base().index().device_fallback(); !fallback.empty()) {
+      log(LogLevel::warn, "searches run on the CPU", {{"reference", name}, {"reason", fallback}});
+    }
     if (!live->collection().fault().empty()) {
       log(LogLevel::error, "files of the reference are damaged; an older version serves, for reading only", {{"reference", reference.id()}, {"reason", live->read_only()}});
     } else if (!live->read_only().empty()) {
@@ -249,7 +254,7 @@ int serve(const Config& config, std::ostream& out) {
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring)};
+  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring), config.scoring.recheck_every};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store

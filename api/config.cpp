@@ -14,6 +14,7 @@
 #include "api/webhook_payload.hpp"
 #include "api/webhook_url.hpp"
 #include "core/error.hpp"
+#include "index/device.hpp"
 #include "core/file.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/silence.hpp"
@@ -25,8 +26,8 @@ BOOST_DESCRIBE_STRUCT(ListenConfig, (), (address, port))
 BOOST_DESCRIBE_STRUCT(HttpConfig, (ListenConfig), (max_image_bytes, max_connections, request_timeout_ms, shutdown_grace_ms, external_url, insecure))
 BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
-BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, alpha))
-BOOST_DESCRIBE_STRUCT(StoreConfig, (), (compact_share, compact_min, keep_versions))
+BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, recheck_every, alpha))
+BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
@@ -284,6 +285,7 @@ void check_config(const Config& c) {
   require(c.scoring.k >= 1 && c.scoring.k <= 10, "scoring.k", "must be from 1 to 10");
   require(c.scoring.alpha > 0 && c.scoring.alpha < 1, "scoring.alpha", "must lie between 0 and 1");
   require(c.scoring.among == "all" || c.scoring.among == "same_label", "scoring.among", "must be all or same_label");
+  (void)driftd::index::device_of(c.store.device);
   require(c.store.compact_share >= 0 && c.store.compact_share <= 1, "store.compact_share", "must be from 0 to 1");
   require(c.store.compact_min >= 1 && c.store.compact_min <= 100'000, "store.compact_min", "must be from 1 to 100000");
   require(c.store.keep_versions <= 1000, "store.keep_versions", "must be from 0 to 1000");

@@ -42,6 +42,7 @@ struct ModelConfig {
 };
 
 struct StoreConfig {
+  std::string device = "cpu";     // where references are searched: cpu, cuda:N or all (a build with GPU support); falls back to cpu
   double compact_share = 0.1;     // a reference is compacted when the changes since it was built exceed this share of its items; 0: never by itself
   std::size_t compact_min = 1000; // ... and are at least so many
   std::size_t keep_versions = 2;  // kept for rollback after a compaction, besides snapshots
@@ -51,6 +52,7 @@ struct ScoringConfig {
   std::string rule = "blend";  // blend | knn
   std::size_t k = 3;           // neighbours listed, and the k of rule knn
   std::string among = "all";   // all | same_label: compare an image with items of its own label only (index build --same-label)
+  std::size_t recheck_every = 1000;  // one image in so many is searched for again in all cells of an ivf index, for driftd_index_recheck_*; 0: none
   double alpha = 0.05;         // p-value below which an image counts as out of distribution
 };
 

@@ -19,13 +19,6 @@ namespace json = boost::json;
 
 constexpr std::array<std::string_view, 5> kRawTypes{"image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream"};
 
-std::string media_type(std::string_view content_type) {
-  std::string type{content_type.substr(0, content_type.find(';'))};
-  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return type;
-}
-
 ImageBytes view_of(std::string_view text) { return {{}, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}}; }
 
 Vector read_vector(const json::array& numbers) {
@@ -65,7 +58,7 @@ ImageBytes read_multipart(std::string_view content_type, std::string_view body) 
 
 std::variant<ImageBytes, Vector> read_any(const Request& request) {
   const auto content_type = request.header("content-type").value_or("");
-  const auto type = media_type(content_type);
+  const auto type = media_type(request);
   if (std::find(kRawTypes.begin(), kRawTypes.end(), type) != kRawTypes.end()) return view_of(request.body);
   if (type == "multipart/form-data") return read_multipart(content_type, request.body);
   if (type == "application/json") return read_json(request.body);
@@ -75,6 +68,14 @@ std::variant<ImageBytes, Vector> read_any(const Request& request) {
 }
 
 }  // namespace
+
+std::string media_type(const Request& request) {
+  const auto content_type = request.header("content-type").value_or("");
+  std::string type{content_type.substr(0, content_type.find(';'))};
+  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return type;
+}
 
 std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes) {
   auto body = read_any(request);

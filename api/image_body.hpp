@@ -21,6 +21,9 @@ struct ImageBytes {
 };
 using Vector = std::vector<float>;
 
+// The body's media type in lower case, without parameters: "application/json".
+[[nodiscard]] std::string media_type(const Request& request);
+
 [[nodiscard]] std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes);
 
 }  // namespace driftd::api

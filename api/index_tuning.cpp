@@ -134,7 +134,8 @@ drift::Calibration choose_nprobe(index::Segment& items, const Sample& sample, co
   }
 }
 
-Tuned calibrated(const index::Segment& items, const TuningOptions& options) {
+Tuned calibrated(index::Segment& items, const TuningOptions& options) {
+  items.place(options.device);
   return {calibrate(items, options.pools, options.progress), {}};
 }
 
@@ -148,6 +149,8 @@ Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOpt
 
   auto exact = items.replace_index(items.index().converted(wanted));
   const Sample sample{exact};
+  // Cells are tuned on the CPU: each step asks for another share of them.
+  if (!index::has_cells(wanted)) items.place(options.device);
   auto calibration = index::has_cells(wanted) ? choose_nprobe(items, sample, options)
                                               : calibrate(items, options.pools, options.progress);
   const auto& ann = items.index();

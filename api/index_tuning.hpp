@@ -18,6 +18,7 @@ struct TuningOptions {
   double min_recall = 0.99;  // share of the 3 nearest found
   double max_score_error =
       0.01;               // mean absolute error of the blend score, which spreads by some units on typical images
+  index::Device device;   // where the calibration searches, for kinds without cells
   std::size_t pools = 1;  // unit vectors per embedding
   std::function<void(std::size_t done)> progress;  // of each calibration; may be empty
 };

@@ -15,11 +15,11 @@ namespace driftd::api {
 LiveReference::LiveReference(const std::filesystem::path& directory, const embed::Bundle& bundle, Options options, std::function<void()> changed)
     : bundle_{bundle}, options_{options}, changed_{std::move(changed)} {
   try {
-    collection_ = open_reference(directory, bundle, true);
-    read_only_ = collection_->fault();
+    collection_ = open_reference(directory, bundle, true, options.device);
+    collection_->require_writable();
   } catch (const Error& error) {
     if (error.code() != Errc::conflict) throw;
-    collection_ = open_reference(directory, bundle, false);  // another model's reference throws again
+    if (!collection_) collection_ = open_reference(directory, bundle, false, options.device);  // another model's reference throws again
     read_only_ = error.what();
   }
 }
@@ -57,26 +57,35 @@ void LiveReference::compact_when_due() {
   if (options_.compact_share <= 0) return;
   const auto reference = current();
   const auto share = options_.compact_share * static_cast<double>(reference.items->base().size());
-  if (collection_->changes() < std::max(options_.compact_min, static_cast<std::size_t>(share))) return;
-  if (!compaction_.with([](const auto& c) { return c.running; })) compact();
+  const auto due = std::max(options_.compact_min, static_cast<std::size_t>(share)) + not_before_;
+  if (collection_->changes() >= due) (void)start_compaction();
 }
 
 void LiveReference::compact() {
   if (!read_only_.empty()) throw Error{Errc::conflict, "this reference is served for reading only: " + read_only_};
-  const bool mine = compaction_.with([](auto& c) { return !std::exchange(c.running, true); });
-  if (!mine) throw Error{Errc::conflict, "a compaction is under way; GET the reference to see when it is done"};
-  compactor_.with([this](auto& thread) { thread = std::jthread{[this] { run_compaction(); }}; });
+  if (!start_compaction()) throw Error{Errc::conflict, "a compaction is under way; GET the reference to see when it is done"};
 }
 
-void LiveReference::run_compaction() {
+bool LiveReference::start_compaction() {
+  if (compaction_.with([](auto& c) { return std::exchange(c.running, true); })) return false;
+  compactor_.with([this](auto& thread) { thread = std::jthread{[this](const std::stop_token& stop) { run_compaction(stop); }}; });
+  return true;
+}
+
+void LiveReference::run_compaction(const std::stop_token& stop) {
+  const auto go_on = [&stop](std::size_t) {
+    if (stop.stop_requested()) throw Error{Errc::deadline, "the service stops; what was changed is kept, and compacted later"};
+  };
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);  // scoring comes first
   Compaction result;
   try {
-    result.version = collection_->compact(finish_like(current(), bundle_.pools.size(), {}));
+    result.version = collection_->compact(finish_like(current(), bundle_.pools.size(), go_on));
+    not_before_ = 0;
     (void)collection_->prune(options_.keep_versions);
     log(LogLevel::info, "compacted", {{"reference", current().id()}, {"items", static_cast<std::int64_t>(current().items->size())}});
   } catch (const std::exception& error) {
     result.error = error.what();
+    not_before_ = collection_->changes();  // not again with the very next change
     log(LogLevel::error, "the compaction failed; the reference stays as it was", {{"reference", current().id()}, {"reason", error.what()}});
   }
   compaction_.with([&](auto& c) {

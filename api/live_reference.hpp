@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,7 @@ class LiveReference {
     // 0: never.
     double compact_share = 0.1;
     std::size_t compact_min = 1000;
+    index::Device device = {};  // where searches run
     std::size_t keep_versions = 2;  // besides the live one and snapshots; compaction removes older ones
   };
   struct Compaction {
@@ -58,7 +60,8 @@ class LiveReference {
   void compact();
 
  private:
-  void run_compaction();
+  bool start_compaction();  // false where one runs
+  void run_compaction(const std::stop_token& stop);
   void compact_when_due();
 
   // Constant after construction
@@ -68,6 +71,7 @@ class LiveReference {
   std::string read_only_;
   std::unique_ptr<index::Collection> collection_;  // thread-safe by itself
 
+  std::atomic<std::size_t> not_before_{0};  // changes that a failed compaction had met
   Guarded<Compaction> compaction_;
   Guarded<std::jthread> compactor_;  // last: joined before the rest goes
 };

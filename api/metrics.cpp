@@ -51,6 +51,14 @@ struct Metrics::Impl {
                                .Name("driftd_reference_damaged")
                                .Help("1: files of the live version are damaged, an older one serves; the log names the file.")
                                .Register(registry);
+  Family<Gauge>& fallbacks = BuildGauge()
+                                 .Name("driftd_index_device_fallback")
+                                 .Help("1: searches run on the CPU, though another device is configured; the log says why.")
+                                 .Register(registry);
+  Family<Counter>& recheck_wanted =
+      BuildCounter().Name("driftd_index_recheck_neighbours_total").Help("Neighbours of live queries that were searched for again in all cells.").Register(registry);
+  Family<Counter>& recheck_found =
+      BuildCounter().Name("driftd_index_recheck_found_total").Help("Those of them that the index had found.").Register(registry);
   Family<Gauge>& recalls = BuildGauge()
                                .Name("driftd_index_recall_ratio")
                                .Help("Share of the 3 nearest items that the index finds, measured when it was built.")
@@ -86,8 +94,18 @@ void Metrics::reference_state(const std::string& reference, std::int64_t version
 
 void Metrics::add_reference(const std::string& reference, const std::vector<double>& score_buckets) {
   impl_->score_buckets.with([&](auto& buckets) { buckets[reference] = score_buckets; });
+  rechecked(reference, 0, 0);
   impl_->p_values.Add({{"reference", reference}}, kPValues);
   impl_->scores.Add({{"reference", reference}}, score_buckets);
+}
+
+void Metrics::device_fallback(const std::string& reference, bool on_cpu) {
+  impl_->fallbacks.Add({{"reference", reference}}).Set(on_cpu ? 1 : 0);
+}
+
+void Metrics::rechecked(const std::string& reference, std::size_t found, std::size_t wanted) {
+  impl_->recheck_found.Add({{"reference", reference}}).Increment(static_cast<double>(found));
+  impl_->recheck_wanted.Add({{"reference", reference}}).Increment(static_cast<double>(wanted));
 }
 
 void Metrics::scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value) {

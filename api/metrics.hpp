@@ -26,6 +26,9 @@ class Metrics {
   void add_reference(const std::string& reference, const std::vector<double>& score_buckets);
   // recall is the index's, of the 3 nearest, as measured when it was built.
   void reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, bool damaged);
+  void device_fallback(const std::string& reference, bool on_cpu);
+  // A live search compared with one of all cells: how many of the 3 nearest it found.
+  void rechecked(const std::string& reference, std::size_t found, std::size_t wanted);
   void scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value);
   void stream_window(const std::string& stream, double rate, double lower, double upper);
   void stream_detector(const std::string& stream, const std::string& detector, double value, double limit);

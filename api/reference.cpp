@@ -43,9 +43,11 @@ drift::Calibration calibration_in(const index::Segment& items, const char* file)
 
 }  // namespace
 
-std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable) {
+std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable,
+                                                  const index::Device& device) {
   index::CollectionOptions options;
   options.writable = writable;
+  options.device = device;
   options.now = [] { return rfc3339(now_ms()); };
   options.companion = [&bundle, directory](const index::Segment& items) -> std::shared_ptr<const void> {
     if (items.manifest().model_hash != bundle.hash) {

@@ -40,7 +40,8 @@ struct Reference {
 
 // A collection whose segments carry their calibrations. Throws what Collection::open() throws; conflict when the reference was
 // built with another bundle; corrupt when the calibration does not fit the vectors.
-[[nodiscard]] std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable);
+[[nodiscard]] std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable,
+                                                                const index::Device& device = {});
 // The live version, for reading.
 [[nodiscard]] Reference load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle);
 

@@ -47,7 +47,8 @@ LiveReference& named(const References& references, const Request& request) {
 
 // Without the paths and process numbers that LiveReference::read_only() gives to the log.
 const char* why_read_only(const LiveReference& live) {
-  return live.collection().fault().empty() ? "another process writes to it, or its directory is not writable: see the log" : "its files are damaged: see the log";
+  return live.collection().fault().empty() ? "another process writes to it, its directory is not writable, or it is a single segment: see the log"
+                                           : "its files are damaged: see the log";
 }
 
 LiveReference& writable(const References& references, const Request& request) {
@@ -110,8 +111,7 @@ ItemBody item_of(const json::object& object, const std::string& id, const Embedd
 
 ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
   const auto id = request.parameters.at("id");
-  const auto type = request.header("content-type").value_or("");
-  if (type.starts_with("application/json")) return item_of(object_of(request.body), id, embedding);
+  if (media_type(request) == "application/json") return item_of(object_of(request.body), id, embedding);
   const auto query = [&](const char* name) {
     const auto found = request.query.find(name);
     return found == request.query.end() ? std::string{} : found->second;

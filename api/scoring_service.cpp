@@ -63,6 +63,16 @@ asio::awaitable<Response> ScoringService::score_on_worker(Request request) {
   co_return answer(request, question);
 }
 
+// What the index misses on the images that come, which may be others than those it was tuned on.
+void ScoringService::recheck(const Question& q, const Score& score) {
+  if (recheck_every_ == 0 || q.options.among != Among::all || q.reference.items->base().index().nlist() == 0) return;
+  if (scored_++ % recheck_every_ != 0) return;
+  const auto exact = nearest(q.reference, q.embedded.vector, q.options.k, {.label = {}, .all_cells = true});
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) found += i < score.neighbours.size() && score.neighbours[i].distance <= exact[i].distance * (1 + 1e-5) ? 1 : 0;
+  metrics_.rechecked(q.reference.manifest().name, found, exact.size());
+}
+
 Response ScoringService::answer(const Request& request, const Question& q) {
   const auto start = Clock::now();
   const auto& vector = q.embedded.vector;
@@ -82,6 +92,7 @@ Response ScoringService::answer(const Request& request, const Question& q) {
 
   metrics_.scored(q.reference.manifest().name, q.stream, result.ood, result.score, result.p_value);
   metrics_.stage("search", search_s);
+  recheck(q, result);
 
   boost::json::object object{{"request_id", request.id}, {"stream", q.stream}, {"reference", q.reference.id()}, {"model", embedding_.bundle().id()}};
   for (auto& field : to_json(result)) object.insert(field);

@@ -3,8 +3,10 @@
 // Thread-safe. Bounded by the EmbeddingService.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,10 +30,12 @@ using References = std::map<std::string, std::unique_ptr<LiveReference>>;
 
 class ScoringService {
  public:
-  // Keeps references to all of these, which must outlive it.
+  // Keeps references to all of these, which must outlive it. One image in recheck_every is searched for a second time,
+  // in all cells, and the difference counted; 0: none is.
   ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, drift::Feedback& feedback, Metrics& metrics,
-                 ScoreOptions options)
-      : embedding_{embedding}, references_{references}, options_{options}, monitor_{monitor}, feedback_{feedback}, metrics_{metrics} {}
+                 ScoreOptions options, std::size_t recheck_every)
+      : embedding_{embedding}, references_{references}, options_{options}, recheck_every_{recheck_every}, monitor_{monitor}, feedback_{feedback},
+        metrics_{metrics} {}
 
   // POST /v1/score?stream=S&reference=R&k=3
   [[nodiscard]] boost::asio::awaitable<Response> score(Request request);
@@ -40,13 +44,16 @@ class ScoringService {
   struct Question;
   [[nodiscard]] boost::asio::awaitable<Response> score_on_worker(Request request);
   [[nodiscard]] Response answer(const Request& request, const Question& question);
+  void recheck(const Question& question, const Score& score);
 
   // Constant after construction
   EmbeddingService& embedding_;
   const References& references_;
   const ScoreOptions options_;
+  const std::size_t recheck_every_;
 
   // Thread-safe by themselves
+  std::atomic<std::uint64_t> scored_{0};
   drift::Monitor& monitor_;
   drift::Feedback& feedback_;
   Metrics& metrics_;

@@ -11,8 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -40,6 +39,9 @@ void check(MatrixView vectors, std::size_t dimension) {
     throw Error{Errc::invalid_argument, "a vector holds a value that is not finite"};
   }
 }
+
+// Values in one query's cells from which on several cores read them.
+constexpr std::size_t kShared = 1 << 20;
 
 // A device's distances lose the small differences: it finds so many more, of which the nearest are kept.
 constexpr std::size_t kSpare = 16;
@@ -95,58 +97,55 @@ struct Ann::Impl {
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
     const auto* allowed = options.allowed;
     const auto count = allowed == nullptr ? size() : allowed->count();
-    if (auto found = search_device(queries, k, options)) return std::move(*found);
+    if (const auto candidates = search_device(queries, k, options))
+      return nearest(queries, k, *candidates, count, allowed);
     if (kind == Kind::flat) {
       const auto& flat = static_cast<const faiss::IndexFlat&>(*index);
       return scan(queries, {size(), dimension(), flat.get_xb()}, k, allowed);
     }
-    if (cells != nullptr && (count == 0 || (allowed != nullptr && count <= usually_read())))
+    if (kind == Kind::sq8) return nearest(queries, k, search_codes(queries, k, allowed), count, allowed);
+    if (count == 0 || (allowed != nullptr && count <= usually_read()))
       return scan(queries, size(), reader(), k, allowed);
-    auto found = kind == Kind::sq8 ? scan(queries, size(), code_reader(), k, allowed)
-                                   : search_cells(queries, k, allowed, options.all_cells);
+    return nearest(queries, k, search_cells(queries, k, allowed, options.all_cells), count, allowed);
+  }
+
+  // Of each query's candidates, in any order and at rough distances, the k nearest at those that a scan of the stored
+  // vectors finds. Where the cells held fewer than there are, all rows are read.
+  [[nodiscard]] Neighbours nearest(MatrixView queries, std::size_t k, const Neighbours& candidates, std::size_t count,
+                                   const RowMask* allowed) const {
+    Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k)};
     cores().each(queries.rows, [&](std::size_t q) {
       const MatrixView query{1, queries.cols, queries.row(q).data()};
-      finish(query, std::span{found.distances}.subspan(q * k, k), std::span{found.rows}.subspan(q * k, k),
-             std::min(k, count), allowed);
+      std::vector<std::int64_t> rows;
+      std::ranges::copy_if(std::span{candidates.rows}.subspan(q * candidates.k, candidates.k), std::back_inserter(rows),
+                           [](std::int64_t row) { return row >= 0; });
+      std::ranges::sort(rows);  // so that equal distances are ordered by row
+      Neighbours answer;
+      if (rows.size() >= std::min(k, count)) {
+        answer = scan(query, stored(rows), k, nullptr, 1);
+        for (auto& row : answer.rows) row = row < 0 ? -1 : rows[static_cast<std::size_t>(row)];
+      } else {
+        answer = scan(query, size(), reader(), k, allowed, 1);
+      }
+      std::ranges::copy(answer.distances, found.distances.begin() + q * k);
+      std::ranges::copy(answer.rows, found.rows.begin() + q * k);
     });
     return found;
   }
 
-  // Row-major; in `space` where they are not stored as they are.
-  [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
-    if (kind == Kind::flat) return static_cast<const faiss::IndexFlat&>(*index).get_xb();
-    space.resize(size() * dimension());
-    index->reconstruct_n(0, index->ntotal, space.data());
-    return space.data();
+  [[nodiscard]] Matrix stored(std::span<const std::int64_t> rows) const {
+    Matrix vectors{rows.size(), dimension()};
+    reader()(rows, vectors.data.data());
+    return vectors;
   }
 
-  // What a search needs that neither adding nor reading makes, and no more memory than the vectors take.
-  void finish_cells() {
-    auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
-    for (auto& codes : lists.codes) codes.shrink_to_fit();
-    for (auto& ids : lists.ids) ids.shrink_to_fit();
-    cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
-    cells->make_direct_map();                // from a row to its place in a cell
-  }
-
-  // What a device finds, its distances computed here; nothing where there is none or it cannot.
+  // What a device finds; nothing where there is none or it cannot.
   [[nodiscard]] std::optional<Neighbours> search_device(MatrixView queries, std::size_t k,
                                                         const SearchOptions& options) const {
     if (copies == nullptr || options.allowed != nullptr || options.all_cells || size() == 0) return std::nullopt;
     try {
-      const auto more = std::min(size(), k + kSpare);
-      auto candidates = copies->search(queries, more, cells == nullptr ? 0 : cells->nprobe);
+      auto found = copies->search(queries, std::min(size(), k + kSpare), cells == nullptr ? 0 : cells->nprobe);
       fallback.with([](std::string& reason) { reason.clear(); });
-      Neighbours found{k, std::vector<float>(queries.rows * k, std::numeric_limits<float>::infinity()),
-                       std::vector<std::int64_t>(queries.rows * k, -1)};
-      cores().each(queries.rows, [&](std::size_t q) {
-        const auto distances = std::span{candidates.distances}.subspan(q * more, more);
-        const auto rows = std::span{candidates.rows}.subspan(q * more, more);
-        const MatrixView query{1, queries.cols, queries.row(q).data()};
-        finish(query, distances, rows, std::min(k, size()), nullptr);
-        std::ranges::copy(distances.first(std::min(k, more)), found.distances.begin() + q * k);
-        std::ranges::copy(rows.first(std::min(k, more)), found.rows.begin() + q * k);
-      });
       return found;
     } catch (const Error& error) {
       fallback.with([&](std::string& reason) { reason = error.what(); });
@@ -168,60 +167,73 @@ struct Ann::Impl {
     };
   }
 
-  // The vectors of codes, four times as fast as FAISS decodes them and to within a rounding error the same.
-  [[nodiscard]] RowReader code_reader() const {
+  // Through vectors decoded several times as fast as FAISS decodes them, and to within a rounding error the same.
+  [[nodiscard]] Neighbours search_codes(MatrixView queries, std::size_t k, const RowMask* allowed) const {
     const auto& coded = static_cast<const faiss::IndexScalarQuantizer&>(*index);
-    return [&coded, decode = scan_kernels().front().decode](std::span<const std::int64_t> rows, float* values) {
-      const auto width = static_cast<std::size_t>(coded.d);
-      const auto* least = coded.sq.trained.data();
+    const auto width = dimension();
+    const std::span least{coded.sq.trained.data(), width};
+    const std::span range{coded.sq.trained.data() + width, width};
+    std::vector<float> offset(width);  // a code stands for the middle of its 256th of the range
+    std::vector<float> step(width);
+    for (std::size_t j = 0; j < width; ++j) {
+      step[j] = range[j] / 255;
+      offset[j] = least[j] + step[j] / 2;
+    }
+    const auto decode = scan_kernels().front().decode;
+    const auto read = [&](std::span<const std::int64_t> rows, float* values) {
       for (const auto row : rows) {
-        decode(coded.codes.data() + static_cast<std::size_t>(row) * width, least, least + width, width, values);
+        decode(coded.codes.data() + static_cast<std::size_t>(row) * width, offset.data(), step.data(), width, values);
         values += width;
       }
     };
+    return scan(queries, size(), read, k, allowed);
   }
 
   // IndexIVF::search() in two steps: the centroids by our own scan, which chooses the same cells for one query and for
-  // many, and the cells with statistics of our own: FAISS adds to its global ones without a lock.
+  // many, and the cells with statistics of our own: FAISS adds to its global ones without a lock. Where there are more
+  // cores than queries, a query's cells are dealt to several searches, whose candidates are returned side by side.
   [[nodiscard]] Neighbours search_cells(MatrixView queries, std::size_t k, const RowMask* mask, bool all_cells) const {
     std::optional<Allowed> allowed;
     if (mask != nullptr) allowed.emplace(*mask);
-    faiss::SearchParametersIVF parameters;
-    parameters.sel = allowed ? &*allowed : nullptr;
-    parameters.nprobe = all_cells ? cells->nlist : cells->nprobe;
+    const auto nprobe = all_cells ? cells->nlist : cells->nprobe;
     const auto& centroids = static_cast<const faiss::IndexFlat&>(*cells->quantizer);
-    const auto chosen = scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, parameters.nprobe);
-    Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k)};
-    cores().each(queries.rows, [&](std::size_t q) {
+    const auto chosen = scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, nprobe);
+    const auto many = size() / cells->nlist * nprobe * dimension() >= kShared;
+    const auto parts = queries.rows == 1 && many ? std::min(nprobe, cores().helpers() + 1) : 1;
+    const auto width = k * parts;
+    Neighbours found{width, std::vector<float>(queries.rows * width), std::vector<std::int64_t>(queries.rows * width)};
+    cores().each(queries.rows * parts, [&](std::size_t task) {
       const OneThread alone;
+      const auto q = task / parts;
+      std::vector<Id> lists;
+      for (auto p = task % parts; p < nprobe; p += parts) lists.push_back(chosen.rows[q * nprobe + p]);
+      const std::vector<float> unused(lists.size());  // the distances to centroids: of use for inner products only
+      faiss::SearchParametersIVF parameters;
+      parameters.sel = allowed ? &*allowed : nullptr;
+      parameters.nprobe = lists.size();
       faiss::IndexIVFStats statistics;
-      cells->search_preassigned(1, queries.row(q).data(), static_cast<Id>(k),
-                                chosen.rows.data() + q * parameters.nprobe,
-                                chosen.distances.data() + q * parameters.nprobe, found.distances.data() + q * k,
-                                found.rows.data() + q * k, false, &parameters, &statistics);
+      cells->search_preassigned(1, queries.row(q).data(), static_cast<Id>(k), lists.data(), unused.data(),
+                                found.distances.data() + task * k, found.rows.data() + task * k, false, &parameters,
+                                &statistics);
     });
     return found;
   }
 
-  // Makes the answer to one query what it should be, wherever its candidates come from: `wanted` rows or, where the
-  // cells held fewer, all rows read.
-  void finish(MatrixView query, std::span<float> distances, std::span<std::int64_t> rows, std::size_t wanted,
-              const RowMask* allowed) const {
-    if (wanted == 0 || rows[wanted - 1] >= 0) return refine(query, distances, rows);
-    const auto all = scan(query, size(), reader(), rows.size(), allowed, 1);
-    std::ranges::copy(all.rows, rows.begin());
-    std::ranges::copy(all.distances, distances.begin());
+  // Row-major; in `space` where they are not stored as they are.
+  [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
+    if (kind == Kind::flat) return static_cast<const faiss::IndexFlat&>(*index).get_xb();
+    space.resize(size() * dimension());
+    index->reconstruct_n(0, index->ntotal, space.data());
+    return space.data();
   }
 
-  // Replaces the distances of one query by those that a scan of the stored vectors finds, and restores the order.
-  void refine(MatrixView query, std::span<float> distances, std::span<std::int64_t> rows) const {
-    std::vector<std::int64_t> found(rows.begin(), std::ranges::find(rows, -1));
-    std::ranges::sort(found);  // so that equal distances are ordered by row
-    Matrix stored{found.size(), dimension()};
-    reader()(found, stored.data.data());
-    const auto nearest = scan(query, stored, rows.size(), nullptr, 1);
-    std::ranges::copy(nearest.distances, distances.begin());
-    std::ranges::transform(nearest.rows, rows.begin(), [&](std::int64_t i) { return i < 0 ? -1 : found[i]; });
+  // What a search needs that neither adding nor reading makes, and no more memory than the vectors take.
+  void finish_cells() {
+    auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
+    for (auto& codes : lists.codes) codes.shrink_to_fit();
+    for (auto& ids : lists.ids) ids.shrink_to_fit();
+    cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
+    cells->make_direct_map();                // from a row to its place in a cell
   }
 };
 

@@ -45,6 +45,7 @@ std::vector<std::int64_t> segments_in(const fs::path& directory) {
 
 std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options) {
   auto segment = std::make_shared<Segment>(Segment::open(directory));
+  if (options.device != Device{}) segment->place(options.device);
   if (options.companion) segment->set_companion(options.companion(*segment));
   return segment;
 }
@@ -413,12 +414,17 @@ std::int64_t Collection::compact(const Finish& finish) {
   manifest.version = number;
   manifest.created = options_.now ? options_.now() : "";
   const auto directory = segment_of(directory_, number);
-  {
+  std::unique_ptr<Draft> draft;
+  try {
     auto items = items_of(*from);
     const auto attachments = finish(items, manifest);
     items.write(directory, manifest, attachments);
+    draft = std::make_unique<Draft>(open_segment(directory, options_));
+  } catch (...) {
+    std::error_code ignored;  // each further try would leave another one, most of all on a full disk
+    for (const auto* end : {"", ".building"}) fs::remove_all(directory.string() + end, ignored);
+    throw;
   }
-  auto draft = std::make_unique<Draft>(open_segment(directory, options_));
 
   lock.lock();
   // Changes made meanwhile go on top.

@@ -32,6 +32,7 @@ namespace driftd::index {
 struct CollectionOptions {
   bool writable = false;
   std::size_t max_changes = 100'000;  // of a version; compaction makes room
+  Device device;                      // where segments are searched; the tail always on the CPU
   // Called with each segment that is opened, to refuse it by throwing, or to keep something that goes with it: see
   // Segment::companion().
   std::function<std::shared_ptr<const void>(const Segment&)> companion;
@@ -86,6 +87,9 @@ class Collection {
   [[nodiscard]] std::vector<VersionInfo> versions() const;
   [[nodiscard]] std::optional<StoredItem> find(const std::string& id) const;
 
+  // Throws Error{conflict} that says why, where nothing can be written.
+  void require_writable() const;
+
   // Adds items, replacing those of the same id. All or none. Throws Error: invalid_argument (a bad item, a wrong
   // dimension, a value that is not finite), overloaded (max_changes: compact first), no_space, conflict (read-only).
   Written upsert(std::vector<NewItem> items);
@@ -115,7 +119,6 @@ class Collection {
   void load_live();
   void fall_back();
   void remove_leftovers() const;
-  void require_writable() const;
   Written write(std::vector<Change> changes);
 
   // Constant after open()

@@ -91,8 +91,7 @@ template <class Isa, class Vector, int kRows, int kQueries>
 
 [[gnu::always_inline]] inline void decode(const std::uint8_t* codes, const float* offset, const float* step,
                                           std::size_t dimension, float* values) {
-  for (std::size_t j = 0; j < dimension; ++j)
-    values[j] = offset[j] + step[j] * ((static_cast<float>(codes[j]) + 0.5F) * (1 / 255.0F));
+  for (std::size_t j = 0; j < dimension; ++j) values[j] = offset[j] + step[j] * static_cast<float>(codes[j]);
 }
 
 }  // namespace driftd::index

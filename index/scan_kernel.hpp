@@ -20,7 +20,7 @@ struct ScanKernel {
   // out[q * rows.size() + r] for as many queries as the entry stands for, `stride` floats apart.
   using Distances = void (*)(std::span<const float* const> rows, const float* queries, std::size_t stride,
                              std::size_t dimension, float* out);
-  // values[j] = offset[j] + step[j] * (code[j] + 1/2) / 255
+  // values[j] = offset[j] + step[j] * codes[j]
   using Decode = void (*)(const std::uint8_t* codes, const float* offset, const float* step, std::size_t dimension,
                           float* values);
 

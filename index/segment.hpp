@@ -57,6 +57,9 @@ class Segment {
   // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, or fewer items than rows.
   void add(std::vector<Item> items, MatrixView vectors);
 
+  // As Ann::place(). Must not run beside search().
+  void place(const Device& device) { ann_.place(device); }
+
   // Exchanges the index for another over the same vectors, row for row, and returns the one until now. Before write()
   // only. Throws Error{invalid_argument} when the sizes differ.
   Ann replace_index(Ann next);

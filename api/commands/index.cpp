@@ -208,6 +208,11 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->capture_default_str()
       ->check(CLI::IsMember({"flat", "ivf", "sq8", "ivfsq8", "auto"}));
   build_command
+      ->add_option_function<std::string>(
+          "--device", [options](const std::string& device) { options->tuning.device = index::device_of(device); },
+          "Where kinds without cells are calibrated: cpu, cuda:N or all (a build with GPU support)")
+      ->default_str("cpu");
+  build_command
       ->add_option("--min-recall", options->tuning.min_recall,
                    "Cells are added until this share of the 3 nearest images is found")
       ->capture_default_str();

@@ -167,3 +167,12 @@ def test_a_damaged_version_is_replaced_by_the_one_before(start, fashion, own_ref
     assert 'driftd_reference_damaged{reference="default"} 1' in service.get("/metrics", admin=True)
     assert "vectors.faiss" in service.log.read_text()
     assert service.get("/v1/references/default")["read_only_because"] == "its files are damaged: see the log"
+
+
+def test_a_single_segment_is_served_for_reading_only(driftd, own_reference, tmp_path, fashion):
+    with services(driftd, own_reference / "versions" / "1", tmp_path) as start:
+        service = start()
+        assert service.score(fashion["in"][0])["reference"] == "default@1"
+        assert not service.get("/v1/references/default")["writable"]
+        call(service, "DELETE", f"{ITEMS}/0", expect=409)
+        assert "driftd index restore" in service.log.read_text()

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "core/error.hpp"
 #include "core/file.hpp"
@@ -245,6 +246,20 @@ TEST_CASE("bad items and full versions are refused, and nothing of their batch i
   CHECK(code_of([&] { c->upsert({item_at("x", 1), item_at("y", 2), item_at("z", 3)}); }) == Errc::overloaded);
   CHECK(c->snapshot()->size() == 3);
   CHECK(c->changes() == 0);
+}
+
+TEST_CASE("a compaction that fails leaves nothing behind and the reference as it was") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 3);
+  auto c = open(dir / "ref");
+  c->upsert({item_at("new", 50)});
+  CHECK_THROWS_AS(c->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{{"no/such", {1}}}; }), Error);
+  CHECK(nearest(*c, 49) == "new");
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator{dir / "ref" / "versions"}) left.insert(entry.path().filename().string());
+  left.erase(".lock");
+  CHECK(left == std::set<std::string>{"1"});
+  CHECK(c->compact(kFlat) == 3);
 }
 
 TEST_CASE("where nobody may write, a writer is refused and a reader is served") {

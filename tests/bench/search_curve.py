@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Draws what search_bench measured: time per query against the number of vectors, and the table of all figures.
+
+Writes search.svg and search.md into a folder. Needs matplotlib (scripts/bootstrap --tests installs it).
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+KINDS = {"flat": "#1b6ca8", "sq8": "#7a5195", "ivf": "#2f9e44", "ivfsq8": "#e8890c", "faiss": "#999999", "faiss-blas": "#cccccc"}
+PAGE = """# What a search costs
+
+![Time per query against the number of vectors]({figure})
+
+{description}
+
+{table}
+
+*Read alone* is how long the machine takes just to read, on all its cores, the bytes that one query reads: no search that reads them
+can be faster at batch 1. *Cells* are those that a query reads of all; their number is the smallest tried with a recall@3 of at least
+0.99, or, for codes, as much as their rounding allows. *Memory* is what the index takes; FAISS's own search of the same vectors is
+there for comparison, as it is and, as `faiss-blas`, through matrix multiplication for every batch.
+
+This page is generated. To make it again, on a machine that does nothing else:
+
+```
+cmake --build --preset release --target search_bench
+build/release/tests/bench/search_bench {arguments} >search.json
+.venv/bin/python tests/bench/search_curve.py --machine "{machine}" --out docs search.json
+```
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("results", type=pathlib.Path, nargs="+", metavar="JSON", help="what search_bench printed, of one or more runs")
+    parser.add_argument("--machine", required=True, metavar="TEXT", help="where it ran, for the page")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a sentence for the page: what else ran, say")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs"), metavar="DIR", help="default: docs")
+    return parser.parse_args(arguments)
+
+
+def in_order(results):
+    """By size, then as KINDS has them."""
+    return sorted(results, key=lambda row: (row["rows"], list(KINDS).index(row["kind"])))
+
+
+def draw(measured, path):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "driftd", "svg.fonttype": "none", "font.size": 10})
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.4))
+    for kind, colour in KINDS.items():
+        rows = [row for row in in_order(measured["results"]) if row["kind"] == kind and "1" in row["ms"]]
+        if rows and not kind.startswith("faiss"):
+            axes.plot([r["rows"] for r in rows], [r["ms"]["1"] for r in rows], "o-", color=colour, label=kind)
+    flat = [row for row in in_order(measured["results"]) if row["kind"] == "flat"]
+    axes.plot([r["rows"] for r in flat], [r["bound_ms"] for r in flat], "--", color="#888888", label="reading alone (flat)")
+    axes.set(xscale="log", yscale="log", xlabel=f"vectors of {measured['dimension']} values", ylabel="ms per query, one at a time")
+    axes.grid(True, which="major", color="#dddddd")
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def number(value):
+    """Two or three digits, however large: 0.034, 1.3, 26, 1200."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def table(measured):
+    batches = list(measured["results"][0]["ms"])
+    heads = ["vectors", "kind", "cells", "recall@3", *(f"batch {b}, ms" for b in batches), "read alone, ms", "memory, MiB", "build, s"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
+    for row in in_order(measured["results"]):
+        ours = not row["kind"].startswith("faiss")
+        cells = f"{row['nprobe']} of {row['nlist']}" if row["nlist"] else "-"
+        figures = [f"{row['rows']:,}", row["kind"], cells, f"{row['recall_at_3']:.3f}" if ours else "-",
+                   *(number(row["ms"][b]) for b in batches), number(row["bound_ms"]),
+                   number(row["memory_mib"]) if ours else "-", number(row["build_s"]) if ours else "-"]  # fmt: skip
+        lines.append("| " + " | ".join(figures) + " |")
+    return "\n".join(lines)
+
+
+def page(measured, machine, note):
+    rows = sorted({row["rows"] for row in measured["results"]})
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in measured["results"])]
+    description = (
+        f"{machine}; vectors of {measured['dimension']} values shaped like embeddings, fresh queries of the same source, {measured['k']} "
+        "neighbours each. Times are medians per query in milliseconds, asked one, or several at once. The vectors lie in clusters, so that "
+        f"cells suit them: expect more cells to be read of data that do not. {note}"
+    )
+    arguments = f"--rows {','.join(map(str, rows))} --kinds {','.join(kinds)} --batches {','.join(measured['results'][0]['ms'])}"
+    return PAGE.format(figure="search.svg", description=description.strip(), table=table(measured), arguments=arguments, machine=machine)
+
+
+def main(arguments):
+    options = parse(arguments)
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in options.results]
+    measured = runs[0] | {"results": [row for run in runs for row in run["results"]]}
+    if not measured["results"]:
+        sys.exit("there are no results to draw")
+    options.out.mkdir(parents=True, exist_ok=True)
+    draw(measured, options.out / "search.svg")
+    (options.out / "search.md").write_text(page(measured, options.machine, options.note), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
