@@ -6,7 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/json.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <filesystem>
 #include <functional>
@@ -15,9 +15,9 @@
 #include <thread>
 #include <utility>
 
+#include "api/alert_routes.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
-#include "api/messages.hpp"
 #include "api/reference_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
@@ -70,11 +70,8 @@ drift::MonitorOptions monitor_options(const Config& config) {
   drift::MonitorOptions options;
   options.window = config.streams.window;
   options.max_streams = config.streams.max_streams;
-  options.rule.threshold = config.alerts.threshold;
-  options.rule.resolve_below = config.alerts.resolve_below;
-  options.rule.min_size = config.alerts.min_images;
-  options.rule.for_images = config.alerts.for_images;
-  options.rule.resolve_after = config.alerts.resolve_after;
+  options.rule = alert_rule(config.alerts);
+  for (const auto& rule : config.alerts.rules) options.rules.push_back({rule.streams, alert_rule(config.alerts, rule)});
   options.run_length = config.alerts.run_length;
   return options;
 }
@@ -139,24 +136,35 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
   return references;
 }
 
-// Everything that remembers: the monitor, its store, and the notices that its transitions cause.
+// Everything that remembers: the monitor, its store, and what is done about its alerts.
 class Memory {
  public:
   Memory(const Config& config, asio::io_context& background, Metrics& metrics)
       : metrics_{metrics},
-        webhooks_{config.webhooks.size()},
+        notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_{prepared(config.data_directory) / "driftd.db"},
-        sender_{background, config.webhooks, store_, metrics},
-        monitor_{monitor_options(config), [this](const drift::Event& event) { remember(event.alert); }},
+        sender_{background, webhook_targets(config.webhooks), store_, metrics},
+        retrain_{config.retrain, notices_, store_, metrics},
+        alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
+        monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
+    alerts_.restore(monitor_);
+    for (const auto& judgement : store_.judgements()) feedback_.count(judgement);
     sender_.start();
     schedule();
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
-  [[nodiscard]] drift::Store& store() { return store_; }
+  [[nodiscard]] drift::Feedback& feedback() { return feedback_; }
+
+  void add_routes(Router& router, asio::thread_pool& records) {
+    add_alert_routes(router, records, monitor_, alerts_, store_);
+    add_delivery_routes(router, records, store_, sender_);
+    add_retrain_routes(router, records, store_, retrain_);
+    add_feedback_routes(router, records, store_, feedback_);
+  }
 
   void save() {
     const auto state = monitor_.snapshot();
@@ -173,22 +181,6 @@ class Memory {
     std::filesystem::create_directories(directory, error);
     if (error) throw Error{Errc::invalid_argument, "configuration: data_directory " + directory.string() + " cannot be made: " + error.message()};
     return directory;
-  }
-
-  void remember(const drift::Alert& alert) {
-    const auto state = std::string{drift::name_of(alert.state)};
-    const auto payload = boost::json::serialize(boost::json::object{{"version", 1}, {"event", "alert." + state}, {"alert", to_json(alert)}});
-    std::vector<drift::Notice> notices;
-    for (std::size_t target = 0; target < webhooks_; ++target) notices.push_back({target, payload});
-    try {
-      store_.save_alert(alert, notices, now_ms());
-    } catch (const Error& error) {
-      if (error.code() != Errc::overloaded && error.code() != Errc::too_large) throw;
-      log(LogLevel::error, "the alert is kept, but its webhooks are not sent", {{"alert", alert.id}, {"reason", error.what()}});
-      store_.save_alert(alert);
-    }
-    log(LogLevel::warn, "alert " + state, {{"alert", alert.id}, {"rule", alert.rule}, {"stream", alert.stream}, {"ood_rate", alert.rate}});
-    sender_.kick();
   }
 
   void refresh_gauges() {
@@ -208,9 +200,11 @@ class Memory {
       if (error) return;
       try {
         refresh_gauges();
+        monitor_.deliver();  // what the store refused before
+        alerts_.tick(monitor_, now_ms());
         save();
       } catch (const std::exception& failure) {
-        log(LogLevel::error, "the windows could not be saved; they will be tried again", {{"reason", failure.what()}});
+        log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
       }
       schedule();
     });
@@ -218,11 +212,14 @@ class Memory {
 
   // Constant after construction
   Metrics& metrics_;
-  const std::size_t webhooks_;
+  const Notices notices_;
 
   // Thread-safe by themselves
   drift::Store store_;
   WebhookSender sender_;
+  RetrainService retrain_;
+  AlertService alerts_;
+  drift::Feedback feedback_;
   drift::Monitor monitor_;
 
   // Confined to the background thread, and to serve() after that thread has ended
@@ -257,9 +254,11 @@ int serve(const Config& config, std::ostream& out) {
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), metrics, score_options(config.scoring), config.scoring.recheck_every};
+  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring), config.scoring.recheck_every};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
-  add_public_routes(routes, scoring, memory.monitor(), memory.store(), config.http.max_image_bytes);
+  add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
+  asio::thread_pool records{1};  // handlers that read and write the store
+  memory.add_routes(routes, records);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};

@@ -11,24 +11,30 @@
 #include <string_view>
 #include <type_traits>
 
+#include "api/webhook_payload.hpp"
+#include "api/webhook_url.hpp"
 #include "core/error.hpp"
 #include "index/device.hpp"
 #include "core/file.hpp"
 #include "drift/e_detector.hpp"
+#include "drift/silence.hpp"
 
 namespace driftd::api {
 
 // What the file may hold. The names are the JSON keys.
 BOOST_DESCRIBE_STRUCT(ListenConfig, (), (address, port))
-BOOST_DESCRIBE_STRUCT(HttpConfig, (ListenConfig), (max_image_bytes, max_connections, request_timeout_ms, shutdown_grace_ms, insecure))
+BOOST_DESCRIBE_STRUCT(HttpConfig, (ListenConfig), (max_image_bytes, max_connections, request_timeout_ms, shutdown_grace_ms, external_url, insecure))
 BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
 BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, recheck_every, alpha))
 BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
-BOOST_DESCRIBE_STRUCT(AlertConfig, (), (threshold, min_images, for_images, resolve_below, resolve_after, run_length))
-BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (url, timeout_ms, max_attempts))
-BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, data_directory, log_level))
+BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s))
+BOOST_DESCRIBE_STRUCT(AlertConfig, (),
+                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, rules))
+BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (name, url, format, events, secret_file, ca_file, allow_private, timeout_ms, max_attempts))
+BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s))
+BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, retrain, data_directory, log_level))
 
 namespace {
 
@@ -79,6 +85,11 @@ template <Described T>
 void read(const json::value& in, T& out, const std::string& path);
 
 template <class T>
+void read(const json::value& in, std::optional<T>& out, const std::string& path) {
+  read(in, out.emplace(), path);
+}
+
+template <class T>
 void read(const json::value& in, std::vector<T>& out, const std::string& path) {
   if (!in.is_array()) refuse(path, "must be a list");
   out.clear();
@@ -113,13 +124,18 @@ template <class T>
 json::value write(const T& in) {
   if constexpr (Described<T>) {
     json::object object;
-    boost::mp11::mp_for_each<Members<T>>([&](auto member) { object[member.name] = write(in.*member.pointer); });
+    boost::mp11::mp_for_each<Members<T>>([&](auto member) {
+      auto value = write(in.*member.pointer);
+      if (!value.is_null()) object[member.name] = std::move(value);  // null: an option that is not set
+    });
     return object;
   } else if constexpr (requires { typename T::mapped_type; }) {
     json::object object;
     for (const auto& [key, value] : in) object[key] = value;
     return object;
-  } else if constexpr (std::is_same_v<T, std::vector<WebhookConfig>>) {
+  } else if constexpr (requires { in.has_value(); }) {
+    return in ? write(*in) : json::value(nullptr);
+  } else if constexpr (std::is_same_v<T, std::vector<WebhookConfig>> || std::is_same_v<T, std::vector<StreamRuleConfig>>) {
     json::array array;
     for (const auto& element : in) array.push_back(write(element));
     return array;
@@ -196,7 +212,52 @@ bool one_of(std::string_view value, std::initializer_list<std::string_view> name
   return std::find(names.begin(), names.end(), value) != names.end();
 }
 
+constexpr std::uint32_t kMaxSeconds = 30 * 24 * 3600;
+
+void check_rule(const Config& c, const drift::AlertRule& rule, const std::string& path) {
+  require(rule.threshold > 0 && rule.threshold < 1, path + ".threshold", "must lie between 0 and 1");
+  require(rule.threshold > c.scoring.alpha, path + ".threshold",
+          "must be above scoring.alpha, the share of images that counts as out of distribution without any drift");
+  require(rule.resolve_below > 0 && rule.resolve_below <= rule.threshold, path + ".resolve_below", "must be over 0 and not above the threshold");
+  require(rule.min_size >= 1 && rule.min_size <= c.streams.window, path + ".min_images", "must be from 1 to streams.window");
+  require(rule.for_images <= 1'000'000, path + ".for_images", "must be from 0 to 1000000");
+  require(rule.resolve_after >= 1 && rule.resolve_after <= 1'000'000, path + ".resolve_after", "must be from 1 to 1000000");
+  require(rule.cooldown_images <= 1'000'000, path + ".cooldown_images", "must be from 0 to 1000000");
+  require(rule.cooldown_ms <= std::int64_t{kMaxSeconds} * 1000, path + ".cooldown_s", "must be from 0 to 2592000");
+}
+
+void check_webhook(const WebhookConfig& hook) {
+  (void)parse_webhook_url(hook.url);
+  require(webhook_format_of(hook.format).has_value(), "webhooks.format", "must be driftd, alertmanager, alertmanager-api, slack or cloudevents");
+  for (const auto& event : hook.events) {
+    require(one_of(event, {"alert.firing", "alert.resolved", kRetrainRequested}), "webhooks.events", "must hold alert.firing, alert.resolved or retrain.requested");
+  }
+  require(hook.name.size() <= 64, "webhooks.name", "must have at most 64 bytes");
+  require(hook.timeout_ms >= 100 && hook.timeout_ms <= 30'000, "webhooks.timeout_ms", "must be from 100 to 30000");
+  require(hook.max_attempts >= 1 && hook.max_attempts <= 1000, "webhooks.max_attempts", "must be from 1 to 1000");
+}
+
+void check_retrain(const RetrainConfig& retrain) {
+  require(one_of(retrain.mode, {"off", "suggest", "auto"}), "retrain.mode", "must be off, suggest or auto");
+  require(retrain.mode != "auto" || !retrain.command.empty(), "retrain.mode", "auto needs retrain.command: nothing else would begin the training");
+  require(retrain.command.size() <= 64 && (retrain.command.empty() || !retrain.command.front().empty()), "retrain.command", "must be a program and at most 63 arguments");
+  require(retrain.command_timeout_s >= 1 && retrain.command_timeout_s <= kMaxSeconds, "retrain.command_timeout_s", "must be from 1 to 2592000");
+}
+
 }  // namespace
+
+drift::AlertRule alert_rule(const AlertConfig& alerts, const StreamRuleConfig& stream) {
+  drift::AlertRule rule;
+  rule.threshold = stream.threshold.value_or(alerts.threshold);
+  rule.resolve_below = stream.resolve_below.value_or(std::min(alerts.resolve_below, rule.threshold));
+  if (!stream.threshold && !stream.resolve_below) rule.resolve_below = alerts.resolve_below;
+  rule.min_size = stream.min_images.value_or(alerts.min_images);
+  rule.for_images = stream.for_images.value_or(alerts.for_images);
+  rule.resolve_after = stream.resolve_after.value_or(alerts.resolve_after);
+  rule.cooldown_images = stream.cooldown_images.value_or(alerts.cooldown_images);
+  rule.cooldown_ms = 1000LL * stream.cooldown_s.value_or(alerts.cooldown_s);
+  return rule;
+}
 
 Config load_config(const fs::path& file, const std::vector<std::string>& sets, const std::map<std::string, std::string>& environment) {
   Config config;
@@ -231,18 +292,22 @@ void check_config(const Config& c) {
   require(c.streams.window >= 10 && c.streams.window <= 1'000'000, "streams.window", "must be from 10 to 1000000 images");
   require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
   require(c.streams.save_interval_ms >= 10 && c.streams.save_interval_ms <= 3'600'000, "streams.save_interval_ms", "must be from 10 to 3600000");
-  require(c.alerts.threshold > 0 && c.alerts.threshold < 1, "alerts.threshold", "must lie between 0 and 1");
-  require(c.alerts.threshold > c.scoring.alpha, "alerts.threshold",
-          "must be above scoring.alpha, the share of images that counts as out of distribution without any drift");
-  require(c.alerts.resolve_below <= c.alerts.threshold, "alerts.resolve_below", "must not be above alerts.threshold");
-  require(c.alerts.min_images >= 1 && c.alerts.min_images <= c.streams.window, "alerts.min_images", "must be from 1 to streams.window");
+  check_rule(c, alert_rule(c.alerts), "alerts");
+  for (std::size_t i = 0; i < c.alerts.rules.size(); ++i) {
+    const auto& rule = c.alerts.rules[i];
+    const auto path = "alerts.rules[" + std::to_string(i) + "]";
+    require(drift::is_stream_pattern(rule.streams), path + ".streams", "must be a pattern of stream names: 1 to 64 of A-Z a-z 0-9 . _ - * ?");
+    check_rule(c, alert_rule(c.alerts, rule), path);
+  }
+  require(c.alerts.repeat_s == 0 || (c.alerts.repeat_s >= 60 && c.alerts.repeat_s <= kMaxSeconds), "alerts.repeat_s", "must be 0 (told once) or from 60 to 2592000");
   require(c.alerts.run_length == 0 || (c.alerts.run_length >= drift::kMinRunLength && c.alerts.run_length <= drift::kMaxRunLength),
           "alerts.run_length", "must be 0 (no e-detector) or from 1000 to 200000 images");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
   require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
   require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");
   require(c.http.max_image_bytes >= 1024, "http.max_image_bytes", "must be at least 1024");
-  for (const auto& hook : c.webhooks) require(hook.url.starts_with("http://"), "webhooks.url", "must start with http://");
+  for (const auto& hook : c.webhooks) check_webhook(hook);
+  check_retrain(c.retrain);
 }
 
 std::string to_json(const Config& config) {

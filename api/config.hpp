@@ -8,8 +8,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "drift/alert.hpp"
 
 namespace driftd::api {
 
@@ -23,6 +26,7 @@ struct HttpConfig : ListenConfig {
   std::size_t max_connections = 2000;
   std::uint32_t request_timeout_ms = 10'000;  // of one request, waiting included
   std::uint32_t shutdown_grace_ms = 20'000;
+  std::string external_url;  // where people find this service, for links in notices
   bool insecure = false;  // allow an address that is not loopback, without keys and TLS
 };
 
@@ -58,19 +62,47 @@ struct StreamConfig {
   std::uint32_t save_interval_ms = 1000;  // the most of a window that a power cut can lose
 };
 
+// For the streams that match a pattern, in place of the settings of alerts that have the same names.
+struct StreamRuleConfig {
+  std::string streams;  // * stands for any characters, ? for one
+  std::optional<double> threshold;
+  std::optional<std::size_t> min_images;
+  std::optional<std::size_t> for_images;
+  std::optional<double> resolve_below;  // without it, the lower of alerts.resolve_below and the threshold
+  std::optional<std::size_t> resolve_after;
+  std::optional<std::size_t> cooldown_images;
+  std::optional<std::uint32_t> cooldown_s;
+};
+
 struct AlertConfig {
   double threshold = 0.10;         // fires when the lower 95% bound of the window's OOD rate is above this ...
   std::size_t min_images = 100;    // ... with at least so many images in the window ...
   std::size_t for_images = 20;     // ... for so many images in a row
   double resolve_below = 0.08;     // resolves when the window's OOD rate is below this ...
   std::size_t resolve_after = 50;  // ... for so many images in a row
+  std::size_t cooldown_images = 0;  // after it resolved, the same rule of the same stream waits for so many images ...
+  std::uint32_t cooldown_s = 0;     // ... and seconds before it may fire again
+  std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
   std::size_t run_length = 0;      // images until a false alarm of the rule "e-detector" is expected, 10000 say; 0: rule is off
+  std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 
 struct WebhookConfig {
-  std::string url;            // http://host[:port]/path
+  std::string name;                 // shown in deliveries and logs; empty: made from the URL
+  std::string url;                  // https://host[:port]/path, or http://
+  std::string format = "driftd";    // driftd | alertmanager | alertmanager-api | slack | cloudevents
+  std::vector<std::string> events;  // alert.firing, alert.resolved, retrain.requested; empty: all that the format knows
+  std::string secret_file;          // signs what is sent: a file of 1 to 4 lines, the secrets; empty: no signature
+  std::string ca_file;              // certificates (PEM) to trust in place of the system's
+  bool allow_private = false;       // may lead to an address that is not of the public Internet
   std::uint32_t timeout_ms = 5000;
   std::uint32_t max_attempts = 10;
+};
+
+struct RetrainConfig {
+  std::string mode = "suggest";      // off | suggest: a person or a pipeline accepts a request | auto: accepted at once
+  std::vector<std::string> command;  // run when a request is accepted, the request on its standard input; no shell
+  std::uint32_t command_timeout_s = 600;
 };
 
 struct Config {
@@ -83,6 +115,7 @@ struct Config {
   StreamConfig streams;
   AlertConfig alerts;
   std::vector<WebhookConfig> webhooks;
+  RetrainConfig retrain;
   std::string data_directory;      // windows, alerts and unsent webhooks; one service at a time
   std::string log_level = "info";  // debug | info | warn | error
 };
@@ -93,6 +126,9 @@ struct Config {
 
 // Ranges, known names, paths that exist, and the rule that a public address needs `http.insecure`.
 void check_config(const Config& config);
+
+// The rule "ood-rate" of all streams, or of those that a rule of alerts.rules is about.
+[[nodiscard]] drift::AlertRule alert_rule(const AlertConfig& alerts, const StreamRuleConfig& stream = {});
 
 // The effective configuration as an indented JSON file: what `driftd config print` shows.
 [[nodiscard]] std::string to_json(const Config& config);

@@ -76,7 +76,7 @@ json::object to_json(const drift::StreamSummary& s) {
           {"detectors", detectors(s)}};
 }
 
-json::object to_json(const drift::Alert& a) {
+json::object to_json(const drift::Alert& a, std::int64_t silenced_until_ms) {
   json::array evidence;
   for (const auto& e : a.evidence) {
     evidence.push_back(json::object{{"request_id", e.request_id}, {"image", e.image}, {"score", number(e.score)}, {"p_value", number(e.p_value)},
@@ -97,8 +97,54 @@ json::object to_json(const drift::Alert& a) {
           {"threshold", number(a.threshold)},
           {"false_alarms_per_image", number(a.false_alarm_per_image)},
           {"acknowledged", time_or_null(a.acknowledged_ms)},
-          {"silenced_until", time_or_null(a.silenced_until_ms)},
+          {"silenced_until", time_or_null(silenced_until_ms)},
           {"evidence", std::move(evidence)}};
+}
+
+json::array to_json(const std::vector<drift::HistoryEntry>& history) {
+  json::array all;
+  for (const auto& e : history) all.push_back(json::object{{"at", rfc3339(e.at_ms)}, {"what", e.what}, {"who", e.who}, {"note", e.note}});
+  return all;
+}
+
+json::object to_json(const drift::Silence& s) {
+  return {{"id", s.id}, {"streams", s.streams}, {"from", rfc3339(s.from_ms)}, {"until", rfc3339(s.until_ms)}, {"who", s.who}, {"note", s.note}};
+}
+
+json::object to_json(const drift::Delivery& d) {
+  const bool pending = d.state == drift::DeliveryState::pending;
+  return {{"id", d.id},
+          {"webhook", d.target},
+          {"event", d.event},
+          {"subject", d.subject},
+          {"state", drift::name_of(d.state)},
+          {"attempts", d.attempts},
+          {"created", rfc3339(d.created_ms)},
+          {"next_attempt", pending ? json::value(rfc3339(d.next_ms)) : json::value(nullptr)},
+          {"last_error", d.last_error.empty() ? json::value(nullptr) : json::value(d.last_error)}};
+}
+
+json::object to_json(const drift::Accuracy& a) {
+  return {{"stream", a.stream}, {"labels", a.total},          {"window", a.size},
+          {"rate", number(a.rate)}, {"lower", number(a.lower)}, {"upper", number(a.upper)}};
+}
+
+json::object to_json(const drift::RetrainRequest& r) {
+  json::value command;  // null: it has not run
+  if (r.command_started_ms > 0) {
+    command = json::object{{"started", rfc3339(r.command_started_ms)},
+                           {"exit_code", r.exit_code ? json::value(*r.exit_code) : json::value(nullptr)},
+                           {"output", r.output}};
+  }
+  return {{"id", r.id},
+          {"reference", r.reference},
+          {"status", drift::name_of(r.status)},
+          {"alerts", json::value_from(r.alerts)},
+          {"streams", json::value_from(r.streams)},
+          {"created", rfc3339(r.created_ms)},
+          {"updated", rfc3339(r.updated_ms)},
+          {"reference_version", r.reference_version > 0 ? json::value(r.reference_version) : json::value(nullptr)},
+          {"command", std::move(command)}};
 }
 
 json::object to_json(const Reference& r) {

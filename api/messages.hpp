@@ -6,13 +6,19 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "api/http.hpp"
 #include "api/reference.hpp"
+#include "drift/delivery.hpp"
+#include "drift/feedback.hpp"
+#include "drift/history.hpp"
 #include "drift/monitor.hpp"
+#include "drift/retrain.hpp"
+#include "drift/silence.hpp"
 #include "embed/properties.hpp"
 
 namespace driftd::api {
@@ -23,7 +29,13 @@ namespace driftd::api {
 // null where there is no alert.
 [[nodiscard]] boost::json::value to_json(const std::optional<drift::AlertSummary>& alert);
 [[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
-[[nodiscard]] boost::json::object to_json(const drift::Alert& alert);
+// silenced_until_ms: 0 when nothing silences its stream.
+[[nodiscard]] boost::json::object to_json(const drift::Alert& alert, std::int64_t silenced_until_ms = 0);
+[[nodiscard]] boost::json::array to_json(const std::vector<drift::HistoryEntry>& history);
+[[nodiscard]] boost::json::object to_json(const drift::Silence& silence);
+[[nodiscard]] boost::json::object to_json(const drift::Delivery& delivery);  // without its payload
+[[nodiscard]] boost::json::object to_json(const drift::RetrainRequest& request);
+[[nodiscard]] boost::json::object to_json(const drift::Accuracy& accuracy);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);
 [[nodiscard]] boost::json::object to_json(const index::VersionInfo& version);
 [[nodiscard]] boost::json::object to_json(const index::Item& item);

@@ -43,6 +43,7 @@ struct Metrics::Impl {
   Family<Counter>& rejections = BuildCounter().Name("driftd_rejected_total").Help("Requests refused before any work.").Register(registry);
   Family<Gauge>& queues = BuildGauge().Name("driftd_queue_depth").Help("Images waiting for the model.").Register(registry);
   Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
+  Family<Counter>& retrains = BuildCounter().Name("driftd_retrain_requests_total").Help("Retrain requests, by the status they came to; joined: by an alert.").Register(registry);
   Family<Gauge>& items = BuildGauge().Name("driftd_reference_items").Help("Items of a reference.").Register(registry);
   Family<Gauge>& versions = BuildGauge().Name("driftd_reference_version").Help("The live version of a reference.").Register(registry);
   Family<Gauge>& changes = BuildGauge().Name("driftd_reference_changes").Help("Changes since the live version was built.").Register(registry);
@@ -72,6 +73,9 @@ Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
   impl_->builds.Add({{"version", version}}).Set(1);
   impl_->queues.Add({}).Set(0);
   for (const auto* result : {"delivered", "failed", "dead"}) impl_->webhooks.Add({{"result", result}});
+  for (const auto* result : {"requested", "joined", "accepted", "training", "ready", "activated", "failed", "rejected"}) {
+    impl_->retrains.Add({{"result", result}});
+  }
   for (const auto* reason : {"connections", "framing", "header", "timeout", "queue_full"}) impl_->rejections.Add({{"reason", reason}});
   for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stages.Add({{"stage", stage}}, kSeconds);
 }
@@ -141,6 +145,8 @@ void Metrics::rejected(std::string_view reason) { impl_->rejections.Add({{"reaso
 void Metrics::queue_depth(std::size_t depth) { impl_->queues.Add({}).Set(static_cast<double>(depth)); }
 
 void Metrics::webhook_delivery(std::string_view result) { impl_->webhooks.Add({{"result", std::string{result}}}).Increment(); }
+
+void Metrics::retrain(std::string_view result) { impl_->retrains.Add({{"result", std::string{result}}}).Increment(); }
 
 std::string Metrics::expose() const { return prometheus::TextSerializer{}.Serialize(impl_->registry.Collect()); }
 

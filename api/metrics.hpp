@@ -38,6 +38,7 @@ class Metrics {
   void rejected(std::string_view reason);
   void queue_depth(std::size_t depth);
   void webhook_delivery(std::string_view result);  // delivered | failed | dead
+  void retrain(std::string_view result);           // joined, or the status that a request came to
 
   [[nodiscard]] std::string expose() const;  // Prometheus text format 0.0.4
 

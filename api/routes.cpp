@@ -37,18 +37,6 @@ awaitable<Response> reset_stream(drift::Monitor& monitor, Request request) {
   co_return json_response(to_json(found(monitor.stream(request.parameters.at("s")), "stream")));
 }
 
-awaitable<Response> get_alerts(const drift::Monitor& monitor, Request) { co_return list_response("alerts", monitor.alerts()); }
-
-awaitable<Response> get_alert(const drift::Monitor& monitor, Request request) {
-  co_return json_response(to_json(found(monitor.alert(request.parameters.at("id")), "alert")));
-}
-
-awaitable<Response> acknowledge(drift::Monitor& monitor, drift::Store& store, Request request) {
-  const auto alert = monitor.acknowledge(request.parameters.at("id"), now_ms());
-  store.save_alert(alert);
-  co_return json_response(to_json(alert));
-}
-
 Response text_response(int status, std::string text, std::string content_type = "text/plain; charset=utf-8") {
   return {.status = status, .content_type = std::move(content_type), .body = std::move(text), .headers = {}};
 }
@@ -60,15 +48,12 @@ awaitable<Response> readyz(const Readiness& not_ready_because, Request) {
 
 }  // namespace
 
-void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, drift::Store& store, std::size_t max_image_bytes) {
+void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, std::size_t max_image_bytes) {
   const auto body = max_image_bytes / 3 * 4 + 64 * 1024;
   router.add({"POST", "/v1/score", body, [&](Request r) { return scoring.score(std::move(r)); }});
   router.add({"GET", "/v1/streams", 0, [&](Request r) { return get_streams(monitor, std::move(r)); }});
   router.add({"GET", "/v1/streams/{s}", 0, [&](Request r) { return get_stream(monitor, std::move(r)); }});
   router.add({"POST", "/v1/streams/{s}/reset", 1024, [&](Request r) { return reset_stream(monitor, std::move(r)); }});
-  router.add({"GET", "/v1/alerts", 0, [&](Request r) { return get_alerts(monitor, std::move(r)); }});
-  router.add({"GET", "/v1/alerts/{id}", 0, [&](Request r) { return get_alert(monitor, std::move(r)); }});
-  router.add({"POST", "/v1/alerts/{id}/ack", 1024, [&](Request r) { return acknowledge(monitor, store, std::move(r)); }});
 }
 
 void add_admin_routes(Router& router, const Readiness& not_ready_because, const Metrics& metrics) {

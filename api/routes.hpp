@@ -10,12 +10,11 @@
 #include "api/scoring_service.hpp"
 #include "core/guarded.hpp"
 #include "drift/monitor.hpp"
-#include "drift/store.hpp"
 
 namespace driftd::api {
 
-// Public listener. Bodies of score requests may hold max_image_bytes, in base64 and with room for the multipart frame.
-void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, drift::Store& store, std::size_t max_image_bytes);
+// Public listener, scores and streams (alert_routes.hpp has the rest). Bodies of score requests may hold max_image_bytes, in base64 and with room for the multipart frame.
+void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, std::size_t max_image_bytes);
 
 // Why the service is not ready yet; empty once it is. Thread-safe.
 using Readiness = Guarded<std::string>;

@@ -86,6 +86,10 @@ Response ScoringService::answer(const Request& request, const Question& q) {
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
   const auto seen = monitor_.observe(q.stream, {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha}, std::move(observed), now_ms());
 
+  std::vector<std::string> labels;
+  for (const auto& n : result.neighbours) labels.push_back(n.label);
+  feedback_.predicted(request.id, q.stream, q.reference.id(), drift::majority_label(labels));
+
   metrics_.scored(q.reference.manifest().name, q.stream, result.ood, result.score, result.p_value);
   metrics_.stage("search", search_s);
   recheck(q, result);

@@ -15,6 +15,7 @@
 #include "api/http.hpp"
 #include "api/live_reference.hpp"
 #include "api/metrics.hpp"
+#include "drift/feedback.hpp"
 #include "drift/monitor.hpp"
 
 namespace driftd::api {
@@ -31,8 +32,10 @@ class ScoringService {
  public:
   // Keeps references to all of these, which must outlive it. One image in recheck_every is searched for a second time,
   // in all cells, and the difference counted; 0: none is.
-  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, Metrics& metrics, ScoreOptions options, std::size_t recheck_every)
-      : embedding_{embedding}, references_{references}, options_{options}, recheck_every_{recheck_every}, monitor_{monitor}, metrics_{metrics} {}
+  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, drift::Feedback& feedback, Metrics& metrics,
+                 ScoreOptions options, std::size_t recheck_every)
+      : embedding_{embedding}, references_{references}, options_{options}, recheck_every_{recheck_every}, monitor_{monitor}, feedback_{feedback},
+        metrics_{metrics} {}
 
   // POST /v1/score?stream=S&reference=R&k=3
   [[nodiscard]] boost::asio::awaitable<Response> score(Request request);
@@ -52,6 +55,7 @@ class ScoringService {
   // Thread-safe by themselves
   std::atomic<std::uint64_t> scored_{0};
   drift::Monitor& monitor_;
+  drift::Feedback& feedback_;
   Metrics& metrics_;
 };
 

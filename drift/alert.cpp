@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxEvidence = 20;
 constexpr std::size_t kMaxPatience = 1'000'000;
+constexpr std::int64_t kMaxCooldown = 30LL * 24 * 3600 * 1000;
 
 void require(bool holds, const std::string& what) {
   if (!holds) throw Error{Errc::invalid_argument, "alert rule: " + what};
@@ -58,6 +59,8 @@ void check(const AlertRule& rule, std::size_t window) {
   require(rule.for_images <= kMaxPatience, "for_images must be 0 to " + std::to_string(kMaxPatience));
   require(rule.resolve_after >= 1 && rule.resolve_after <= kMaxPatience,
           "resolve_after must be 1 to " + std::to_string(kMaxPatience));
+  require(rule.cooldown_images <= kMaxPatience, "cooldown_images must be 0 to " + std::to_string(kMaxPatience));
+  require(rule.cooldown_ms >= 0 && rule.cooldown_ms <= kMaxCooldown, "the cooldown must be 0 to 30 days");
   require(rule.evidence <= kMaxEvidence, "evidence must be 0 to " + std::to_string(kMaxEvidence));
 }
 
@@ -70,12 +73,12 @@ Condition condition(const AlertRule& rule, const WindowSummary& window) {
 AlertMachine::Transition AlertMachine::step(Condition condition, Moment now) {
   switch (state_.phase) {
     case Phase::idle:
-      if (!condition.over) return Transition::none;
-      state_ = {patience_.for_images == 0 ? Phase::firing : Phase::pending, now, 0};
+      if (!condition.over || cooling(now)) return Transition::none;
+      state_ = {patience_.for_images == 0 ? Phase::firing : Phase::pending, now, 0, state_.resolved};
       return patience_.for_images == 0 ? Transition::firing : Transition::pending;
     case Phase::pending:
       if (!condition.over) {
-        state_ = {};
+        state_ = {.resolved = state_.resolved};
         return Transition::dropped;
       }
       if (++state_.held < patience_.for_images) return Transition::none;
@@ -85,14 +88,19 @@ AlertMachine::Transition AlertMachine::step(Condition condition, Moment now) {
     case Phase::firing:
       state_.held = condition.calm ? state_.held + 1 : 0;
       if (state_.held < patience_.resolve_after) return Transition::none;
-      state_ = {};
+      state_ = {.resolved = now};
       return Transition::resolved;
   }
   return Transition::none;
 }
 
+bool AlertMachine::cooling(Moment now) const {
+  const auto& since = state_.resolved;
+  return since.image > 0 && (now.image <= since.image + patience_.cooldown_images || now.at_ms < since.at_ms + patience_.cooldown_ms);
+}
+
 void AlertMachine::restart_window() {
-  if (state_.phase == Phase::pending) state_ = {};
+  if (state_.phase == Phase::pending) state_ = {.resolved = state_.resolved};
   state_.held = 0;
 }
 

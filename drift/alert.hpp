@@ -3,7 +3,8 @@
 // - idle -> pending: the condition is `over`;
 // - pending -> idle: it stopped being over; nobody is told;
 // - pending -> firing: it was over for `for_images` further images;
-// - firing -> resolved: it was `calm` for `resolve_after` images in a row.
+// - firing -> resolved: it was `calm` for `resolve_after` images in a row; from then on it cools down: whatever the
+//   condition, it stays idle for `cooldown_images` images and `cooldown_ms` milliseconds.
 // The rule "ood-rate" is over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when
 // the rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower
 // bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The rule
@@ -30,6 +31,8 @@ struct AlertRule {
   std::size_t min_size = 100;       // images in the window before it may fire or resolve
   std::size_t for_images = 20;      // further images over which the condition must hold
   std::size_t resolve_after = 100;  // images in a row below resolve_below
+  std::size_t cooldown_images = 0;  // after an alert was resolved, before the next may become pending: images ...
+  std::int64_t cooldown_ms = 0;     // ... and time
   std::size_t evidence = 5;         // strangest images shown, at most 20
 };
 
@@ -55,7 +58,6 @@ struct Alert {
   double threshold = 0;              // ood-rate: of the lower bound; e-detector: of the detector's value
   double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
   std::int64_t acknowledged_ms = 0;  // 0 = not
-  std::int64_t silenced_until_ms = 0;
   std::vector<Evidence> evidence;  // strangest first
 };
 
@@ -70,6 +72,8 @@ struct Condition {
 struct Patience {
   std::size_t for_images = 0;
   std::size_t resolve_after = 1;
+  std::size_t cooldown_images = 0;
+  std::int64_t cooldown_ms = 0;
 };
 
 // Confined to one thread (the Monitor guards it). O(1) a step.
@@ -82,6 +86,7 @@ class AlertMachine {
     Phase phase = Phase::idle;
     Moment started;          // when the phase began; of the pending phase while firing
     std::uint64_t held = 0;  // pending: further images for which the condition was over; firing: calm images in a row
+    Moment resolved;         // when it last was
   };
 
   explicit AlertMachine(Patience patience) : patience_{patience} {}
@@ -90,11 +95,15 @@ class AlertMachine {
   Transition step(Condition condition, Moment now);
   // A pending condition is forgotten, a firing one stays: for a window that starts again.
   void restart_window();
+  // Cools down as if it had just been resolved.
+  void cool_down_from(Moment resolved) { state_.resolved = resolved; }
   // Goes on from a state saved before.
   void resume(const State& state) { state_ = state; }
   [[nodiscard]] const State& state() const { return state_; }
 
  private:
+  [[nodiscard]] bool cooling(Moment now) const;
+
   Patience patience_;  // constant after construction
   State state_;
 };

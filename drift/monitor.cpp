@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "drift/monitor_state.hpp"
+#include "drift/silence.hpp"
 
 namespace driftd::drift {
 namespace {
@@ -38,6 +39,13 @@ Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_ev
                 "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
   }
   check(options_.rule, options_.window);
+  for (const auto& [streams, rule] : options_.rules) {
+    if (!is_stream_pattern(streams) || rule.name != options_.rule.name) {
+      throw Error{Errc::invalid_argument, "alert rule: \"" + streams + "\" must be a pattern of stream names (1 to 64 of "
+                                          "A-Z a-z 0-9 . _ - * ?), and its rule has the name of the others"};
+    }
+    check(rule, options_.window);
+  }
   if (options_.max_streams < 1 || options_.max_alerts < 1) {
     throw Error{Errc::invalid_argument, "max_streams and max_alerts must be at least 1"};
   }
@@ -134,7 +142,7 @@ void Monitor::reset(std::string_view name, std::int64_t now_ms) {
   state_->with([&](State& state) {
     auto& stream = state.stream_at(name);
     const Moment now{now_ms, stream.window.summary().total};
-    const Stream fresh{options_, state.limit};
+    const Stream fresh{options_, *stream.rule, state.limit};
     stream.restart();
     for (auto* watch : {&stream.rate, &stream.drift}) {
       state.resolve(*watch, now);
@@ -152,22 +160,11 @@ Alert Monitor::acknowledge(std::string_view id, std::int64_t now_ms) {
   });
 }
 
-Alert Monitor::silence(std::string_view id, std::int64_t until_ms) {
-  return state_->with([&](State& state) {
-    auto& alert = state.alert_at(id);
-    alert.silenced_until_ms = until_ms;
-    if (const auto found = state.streams.find(alert.stream); found != state.streams.end()) {
-      found->second.silenced_until_ms = until_ms;
-    }
-    return alert;
-  });
-}
-
 MonitorState Monitor::snapshot() const {
   return state_->with([](const State& state) {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
-      all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms, stream.silenced_until_ms,
+      all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms,
                              stream.window.state(), stream.rate.state(), stream.detector.state(), stream.drift.state(),
                              stream.worst.candidates()});
     }

@@ -27,10 +27,17 @@ namespace driftd::drift {
 
 inline constexpr std::string_view kDetectorRule = "e-detector";
 
+// A rule for the streams whose names match a pattern (silence.hpp).
+struct StreamRule {
+  std::string streams;
+  AlertRule rule;
+};
+
 struct MonitorOptions {
   std::size_t window = 500;         // images
   double confidence = 0.95;         // of the Wilson bounds, two-sided
-  AlertRule rule;                   // "ood-rate"; the e-detector resolves after its resolve_after calm images, too
+  AlertRule rule;                   // "ood-rate"; the e-detector has its resolve_after and cooldown, too
+  std::vector<StreamRule> rules;    // for some streams, in place of `rule`: the first that matches. Same name
   std::size_t run_length = 10'000;  // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
@@ -102,7 +109,6 @@ struct StreamState {
   std::string reference;
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
-  std::int64_t silenced_until_ms = 0;
   Window::State window;
   WatchState rate;
   EDetector::State detector;
@@ -136,10 +142,8 @@ class Monitor {
 
   // Forgets a stream's window and detector and resolves its firing alerts. Throws Error not_found.
   void reset(std::string_view stream, std::int64_t now_ms);
-  // Marks an alert; silence also marks the alerts that its stream raises before until_ms. Both return the alert, which
-  // the caller may save, and throw Error not_found.
+  // Marks an alert and returns it, for the caller to save. The first mark stays. Throws Error not_found.
   Alert acknowledge(std::string_view id, std::int64_t now_ms);
-  Alert silence(std::string_view id, std::int64_t until_ms);
 
   // Everything, for the store. restore() is for a monitor that has seen nothing yet; alerts are trusted over streams,
   // because they are saved at each transition and windows only now and then: an alert that is firing makes its stream

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "drift/silence.hpp"
 
 namespace driftd::drift {
 
@@ -30,7 +31,7 @@ Monitor::Stream& Monitor::State::find_or_create(std::string_view name, std::int6
                                       std::to_string(options->max_streams) +
                                       " streams (max_streams); raise it or use fewer names"};
   }
-  Stream stream{*options, limit};
+  Stream stream{*options, rule_of(name), limit};
   stream.first_ms = now_ms;
   return streams.emplace(name, std::move(stream)).first->second;
 }
@@ -46,11 +47,17 @@ std::string Monitor::State::next_id(std::int64_t now_ms) {
   return id;
 }
 
-double Monitor::State::false_alarms(const ReferenceVersion& reference) {
-  if (reference.ranked != bound_reference.ranked || reference.alpha != bound_reference.alpha) {
-    bound = false_alarm_bound(options->window, options->rule.min_size, options->rule.threshold, reference.alpha,
-                              reference.ranked, options->confidence);
+const AlertRule& Monitor::State::rule_of(std::string_view stream) const {
+  const auto found = std::ranges::find_if(options->rules, [&](const auto& rule) { return matches(rule.streams, stream); });
+  return found == options->rules.end() ? options->rule : found->rule;
+}
+
+double Monitor::State::false_alarms(const AlertRule& rule, const ReferenceVersion& reference) {
+  if (&rule != bound_rule || reference.ranked != bound_reference.ranked || reference.alpha != bound_reference.alpha) {
+    bound = false_alarm_bound(options->window, rule.min_size, rule.threshold, reference.alpha, reference.ranked,
+                              options->confidence);
     bound_reference = reference;
+    bound_rule = &rule;
   }
   return bound;
 }
@@ -58,13 +65,14 @@ double Monitor::State::false_alarms(const ReferenceVersion& reference) {
 void Monitor::State::watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference,
                                 Moment now) {
   auto& watch = stream.rate;
-  const auto transition = watch.machine.step(condition(options->rule, stream.window.summary()), now);
+  const auto& rule = *stream.rule;
+  const auto transition = watch.machine.step(condition(rule, stream.window.summary()), now);
   if (transition == AlertMachine::Transition::firing) {
     auto alert = alert_now(name, stream, now);
-    alert.rule = options->rule.name;
+    alert.rule = rule.name;
     alert.started = watch.machine.state().started;
-    alert.threshold = options->rule.threshold;
-    alert.false_alarm_per_image = false_alarms(reference);
+    alert.threshold = rule.threshold;
+    alert.false_alarm_per_image = false_alarms(rule, reference);
     fire(watch, std::move(alert));
   }
   if (transition == AlertMachine::Transition::resolved) resolve(watch, now);
@@ -103,7 +111,6 @@ Alert Monitor::State::alert_now(const std::string& name, const Stream& stream, M
   alert.lower = window.lower;
   alert.upper = window.upper;
   alert.window = window.size;
-  alert.silenced_until_ms = stream.silenced_until_ms > now.at_ms ? stream.silenced_until_ms : 0;
   alert.evidence = stream.worst.worst(window.total);
   return alert;
 }
@@ -166,11 +173,10 @@ Alert& Monitor::State::alert_at(std::string_view id) {
 
 void Monitor::State::restore_stream(const StreamState& saved) {
   if (!good_name(saved.name) || streams.size() >= options->max_streams) return;
-  Stream stream{*options, limit, saved.window, saved.detector};
+  Stream stream{*options, rule_of(saved.name), limit, saved.window, saved.detector};
   stream.reference = saved.reference;
   stream.first_ms = saved.first_ms;
   stream.last_ms = saved.last_ms;
-  stream.silenced_until_ms = saved.silenced_until_ms;
   // Whether a rule fires, its alert tells.
   if (saved.rate.machine.phase != AlertMachine::Phase::firing) stream.rate.machine.resume(saved.rate.machine);
   for (const auto& candidate : saved.candidates) stream.worst.add(candidate);
@@ -185,7 +191,7 @@ void Monitor::State::restore_alert(const Alert& saved) {
   const bool known = alert.rule == options->rule.name || (alert.rule == kDetectorRule && options->run_length > 0);
   auto found = streams.find(alert.stream);
   if (found == streams.end() && firing && known && good_name(alert.stream) && streams.size() < options->max_streams) {
-    found = streams.emplace(alert.stream, Stream{*options, limit}).first;
+    found = streams.emplace(alert.stream, Stream{*options, rule_of(alert.stream), limit}).first;
     found->second.first_ms = found->second.last_ms = alert.fired.at_ms;
     found->second.reference = alert.reference;
   }
@@ -199,9 +205,10 @@ void Monitor::State::restore_alert(const Alert& saved) {
     alert.state = AlertState::resolved;  // the rule fires for another alert
   } else if (firing) {
     watch.alert_id = alert.id;
-    watch.machine.resume({AlertMachine::Phase::firing, alert.started, 0});
-  } else if (alert.resolved.image > stream.window.summary().total) {
-    stream.restart();
+    watch.machine.resume({AlertMachine::Phase::firing, alert.started, 0, {}});
+  } else {
+    watch.machine.cool_down_from(alert.resolved);
+    if (alert.resolved.image > stream.window.summary().total) stream.restart();
   }
 }
 

@@ -28,12 +28,15 @@ struct Watch {
 };
 
 struct Monitor::Stream {
-  Stream(const MonitorOptions& options, double limit, const Window::State& w = {}, const EDetector::State& d = {})
-      : window{options.window, options.confidence, w},
+  // Keeps a reference to the rule, which is among the options.
+  Stream(const MonitorOptions& options, const AlertRule& r, double limit, const Window::State& w = {},
+         const EDetector::State& d = {})
+      : rule{&r},
+        window{options.window, options.confidence, w},
         detector{limit, d},
-        rate{AlertMachine{{options.rule.for_images, options.rule.resolve_after}}, {}},
-        drift{AlertMachine{{0, options.rule.resolve_after}}, {}},
-        worst{options.rule.evidence, options.window} {}
+        rate{AlertMachine{{r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}}, {}},
+        drift{AlertMachine{{0, r.resolve_after, r.cooldown_images, r.cooldown_ms}}, {}},
+        worst{r.evidence, options.window} {}
 
   void restart() {
     window.clear();
@@ -43,10 +46,10 @@ struct Monitor::Stream {
     drift.machine.restart_window();
   }
 
+  const AlertRule* rule;  // by the name of the stream
   std::string reference;
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
-  std::int64_t silenced_until_ms = 0;
   Window window;
   EDetector detector;
   Watch rate;   // by the window
@@ -74,7 +77,8 @@ struct Monitor::State {
   Alert& alert_at(std::string_view id);
   const Alert* find(std::string_view id) const;
   std::string next_id(std::int64_t now_ms);
-  double false_alarms(const ReferenceVersion& reference);
+  [[nodiscard]] const AlertRule& rule_of(std::string_view stream) const;
+  double false_alarms(const AlertRule& rule, const ReferenceVersion& reference);
   void restore_stream(const StreamState& saved);
   void restore_alert(const Alert& saved);
 
@@ -85,7 +89,8 @@ struct Monitor::State {
   std::deque<Event> events;  // not yet delivered, oldest first
   bool delivering = false;
   std::uint64_t ids = 0;
-  // The last bound computed: the same for all streams of a reference, and not cheap.
+  // The last bound computed: the same for all streams of a rule and reference, and not cheap.
+  const AlertRule* bound_rule = nullptr;
   ReferenceVersion bound_reference;
   double bound = 1;
 };

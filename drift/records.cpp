@@ -7,7 +7,8 @@
 namespace driftd::drift {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // of alerts and streams
+constexpr std::uint8_t kRetrainVersion = 1;
 
 void put(Writer& out, const Moment& moment) {
   out.put(moment.at_ms);
@@ -116,8 +117,26 @@ EDetector::State get_detector(Reader& in) {
   return detector;
 }
 
-void require_version(Reader& in) {
-  in.require(in.get<std::uint8_t>() == kVersion, "its version never existed");
+std::uint8_t get_version(Reader& in, std::uint8_t newest) {
+  const auto version = in.get<std::uint8_t>();
+  in.require(version >= 1 && version <= newest, "its version never existed");
+  return version;
+}
+
+// Version 1 kept silences with the alert and the stream.
+void skip_silence(Reader& in, std::uint8_t version) {
+  if (version == 1) (void)in.get<std::int64_t>();
+}
+
+void put(Writer& out, const std::vector<std::string>& texts) {
+  out.put(static_cast<std::uint64_t>(texts.size()));
+  for (const auto& text : texts) out.put(text);
+}
+
+std::vector<std::string> get_texts(Reader& in) {
+  std::vector<std::string> texts(in.count(8));
+  for (auto& text : texts) text = in.text();
+  return texts;
 }
 
 }  // namespace
@@ -140,14 +159,13 @@ std::vector<std::byte> encode(const Alert& alert) {
   out.put(alert.threshold);
   out.put(alert.false_alarm_per_image);
   out.put(alert.acknowledged_ms);
-  out.put(alert.silenced_until_ms);
   put(out, alert.evidence);
   return out.take();
 }
 
 Alert decode_alert(std::span<const std::byte> bytes) {
   Reader in{bytes, "a stored alert"};
-  require_version(in);
+  const auto version = get_version(in, kVersion);
   Alert alert;
   alert.id = in.text();
   alert.stream = in.text();
@@ -166,7 +184,7 @@ Alert decode_alert(std::span<const std::byte> bytes) {
   alert.threshold = get_finite(in);
   alert.false_alarm_per_image = get_finite(in);
   alert.acknowledged_ms = in.get<std::int64_t>();
-  alert.silenced_until_ms = in.get<std::int64_t>();
+  skip_silence(in, version);
   alert.evidence = get_evidence(in);
   in.require_end();
   return alert;
@@ -179,7 +197,6 @@ std::vector<std::byte> encode(const StreamState& stream) {
   out.put(stream.reference);
   out.put(stream.first_ms);
   out.put(stream.last_ms);
-  out.put(stream.silenced_until_ms);
   put(out, stream.window);
   put(out, stream.rate);
   put(out, stream.detector);
@@ -190,13 +207,13 @@ std::vector<std::byte> encode(const StreamState& stream) {
 
 StreamState decode_stream(std::span<const std::byte> bytes) {
   Reader in{bytes, "a stored stream"};
-  require_version(in);
+  const auto version = get_version(in, kVersion);
   StreamState stream;
   stream.name = in.text();
   stream.reference = in.text();
   stream.first_ms = in.get<std::int64_t>();
   stream.last_ms = in.get<std::int64_t>();
-  stream.silenced_until_ms = in.get<std::int64_t>();
+  skip_silence(in, version);
   stream.window = get_window(in);
   stream.rate = get_watch(in);
   stream.detector = get_detector(in);
@@ -204,6 +221,47 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   stream.candidates = get_evidence(in);
   in.require_end();
   return stream;
+}
+
+std::vector<std::byte> encode(const RetrainRequest& request) {
+  Writer out;
+  out.put(kRetrainVersion);
+  out.put(request.id);
+  out.put(request.reference);
+  put(out, request.alerts);
+  put(out, request.streams);
+  out.put(static_cast<std::uint8_t>(request.status));
+  out.put(request.created_ms);
+  out.put(request.updated_ms);
+  out.put(request.reference_version);
+  out.put(request.command_started_ms);
+  out.put(static_cast<std::uint8_t>(request.exit_code ? 1 : 0));
+  out.put(static_cast<std::int32_t>(request.exit_code.value_or(0)));
+  out.put(request.output);
+  return out.take();
+}
+
+RetrainRequest decode_retrain(std::span<const std::byte> bytes) {
+  Reader in{bytes, "a stored retrain request"};
+  (void)get_version(in, kRetrainVersion);
+  RetrainRequest request;
+  request.id = in.text();
+  request.reference = in.text();
+  request.alerts = get_texts(in);
+  request.streams = get_texts(in);
+  const auto status = in.get<std::uint8_t>();
+  in.require(status <= static_cast<std::uint8_t>(RetrainStatus::rejected), "its status is unknown");
+  request.status = static_cast<RetrainStatus>(status);
+  request.created_ms = in.get<std::int64_t>();
+  request.updated_ms = in.get<std::int64_t>();
+  request.reference_version = in.get<std::int64_t>();
+  request.command_started_ms = in.get<std::int64_t>();
+  const bool exited = in.get<std::uint8_t>() != 0;
+  const auto exit_code = in.get<std::int32_t>();
+  if (exited) request.exit_code = exit_code;
+  request.output = in.text();
+  in.require_end();
+  return request;
 }
 
 }  // namespace driftd::drift

@@ -1,4 +1,5 @@
-// The stored form of alerts and streams: one little-endian, versioned record each, a column of the store's tables.
+// The stored form of alerts, streams and retrain requests: one little-endian, versioned record each, a column of the
+// store's tables.
 //
 // Thread-safe: pure functions. Internal to this library. Decoding throws Error corrupt for bytes that encoding cannot
 // have written; a record of a newer version cannot be met, because the store refuses a newer schema first.
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "drift/monitor.hpp"
+#include "drift/retrain.hpp"
 
 namespace driftd::drift {
 
@@ -17,5 +19,8 @@ namespace driftd::drift {
 
 [[nodiscard]] std::vector<std::byte> encode(const StreamState& stream);
 [[nodiscard]] StreamState decode_stream(std::span<const std::byte> bytes);
+
+[[nodiscard]] std::vector<std::byte> encode(const RetrainRequest& request);
+[[nodiscard]] RetrainRequest decode_retrain(std::span<const std::byte> bytes);
 
 }  // namespace driftd::drift

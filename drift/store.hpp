@@ -1,7 +1,9 @@
-// The durable memory of a monitor in one SQLite file: alerts, windows, and the outbox of notices still to be delivered.
+// The durable memory of the service in one SQLite file: alerts and their history, windows, silences, retrain requests,
+// feedback, and the outbox of notices still to be delivered.
 //
-// A transition and its notices are written in one synced transaction (WAL, synchronous=FULL), so an alert is durable
-// before anyone is told. Windows are written when the caller says so: a crash loses at most what was observed since.
+// A transition, its history and its notices are written in one synced transaction (WAL, synchronous=FULL), so an alert
+// is durable before anyone is told. Windows are written when the caller says so: a crash loses at most what was
+// observed since.
 //
 // Thread-safe: one connection behind a lock. Every function throws Error: internal with SQLite's reason when the disk
 // is full or fails, corrupt when stored bytes cannot be read back. Paths are not checked: give a directory that only
@@ -11,42 +13,46 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "drift/delivery.hpp"
+#include "drift/feedback.hpp"
+#include "drift/history.hpp"
 #include "drift/monitor.hpp"
+#include "drift/retrain.hpp"
+#include "drift/silence.hpp"
 
 namespace driftd::drift {
-
-struct Notice {            // what is to be sent to one configured target
-  std::size_t target = 0;  // index of the target in the configuration
-  std::string payload;
-};
-
-enum class DeliveryState { pending, delivered, dead };
-
-struct Delivery {
-  std::int64_t id = 0;
-  std::string alert_id;
-  std::size_t target = 0;
-  std::string payload;
-  std::size_t attempts = 0;
-  std::int64_t next_ms = 0;  // not to be tried before
-  DeliveryState state = DeliveryState::pending;
-};
-
-struct OutboxCounts {
-  std::size_t pending = 0;
-  std::size_t delivered = 0;
-  std::size_t dead = 0;
-};
 
 struct StoreOptions {
   std::size_t max_outbox = 10'000;    // rows; finished ones make room first, then new notices are refused
   std::size_t max_alerts = 10'000;    // rows; the oldest resolved ones make room
+  std::size_t max_silences = 1000;    // rows; those that are over make room, then new ones are refused
+  std::size_t max_retrains = 1000;    // rows; the oldest finished ones make room
+  std::size_t max_feedback = 50'000;  // rows; the oldest make room
   std::size_t max_payload = 1 << 20;  // bytes of one notice
+};
+
+// What becomes durable together with an alert or a retrain request.
+struct News {
+  std::vector<HistoryEntry> history;  // of the alert or the request
+  std::vector<Notice> notices;
+  std::optional<RetrainRequest> retrain;  // that the alert raised or joined, and what its own history gets
+  std::vector<HistoryEntry> retrain_history;
+};
+
+// A page of the outbox, the newest first.
+struct DeliveryQuery {
+  std::optional<DeliveryState> state;
+  std::int64_t before = INT64_MAX;  // Delivery::order
+  std::size_t limit = 50;
 };
 
 class Store {
@@ -56,23 +62,51 @@ class Store {
   explicit Store(const std::filesystem::path& file, StoreOptions options = {});
   ~Store();
 
-  // Inserts or replaces the alert and queues its notices, all or nothing, durable on return. Throws Error: overloaded
-  // when the outbox is full of undelivered notices, too_large for a payload over its limit; then nothing is written,
-  // not even the alert: save it again without notices.
-  void save_alert(const Alert& alert, std::span<const Notice> notices = {}, std::int64_t now_ms = 0);
+  // Inserts or replaces the alert and its news, all or nothing, durable on return. Throws Error: overloaded when the
+  // outbox is full of undelivered notices, too_large for a payload over its limit; then nothing is written, not even
+  // the alert: save it again without notices.
+  void save_alert(const Alert& alert, const News& news = {}, std::int64_t now_ms = 0);
 
   // Replaces all windows, in one transaction.
   void save_streams(std::span<const StreamState> streams);
 
-  // All that was saved; empty for a new file.
+  // All that was saved of alerts and windows; empty for a new file.
   [[nodiscard]] MonitorState load() const;
 
-  // Pending notices whose time has come, the oldest first.
-  [[nodiscard]] std::vector<Delivery> due(std::int64_t now_ms, std::size_t limit) const;
+  // Of an alert or a retrain request, the oldest entry first.
+  [[nodiscard]] std::vector<HistoryEntry> history(std::string_view subject) const;
+  // When notices of an alert were last queued; alerts of which nobody was told are not in it.
+  [[nodiscard]] std::map<std::string, std::int64_t> last_notified() const;
+
+  // --- Silences ------------------------------------------------------------------------------------------------------
+  // Throws Error overloaded when max_silences are still to come or active. The subject is an alert whose history gets
+  // the entry, or empty.
+  void save_silence(const Silence& silence, std::string_view subject, const HistoryEntry& entry);
+  void remove_silences(std::span<const std::string> ids, std::string_view subject, const HistoryEntry& entry);
+  [[nodiscard]] std::vector<Silence> silences() const;  // the oldest first; over ones, too, until they make room
+
+  // --- Retrain requests ----------------------------------------------------------------------------------------------
+  void save_retrain(const RetrainRequest& request, const News& news, std::int64_t now_ms);
+  [[nodiscard]] std::optional<RetrainRequest> retrain(std::string_view id) const;
+  [[nodiscard]] std::vector<RetrainRequest> retrains() const;  // the newest first
+
+  // --- Feedback ------------------------------------------------------------------------------------------------------
+  void save_judgement(const Judgement& judgement);
+  [[nodiscard]] std::vector<Judgement> judgements() const;  // the oldest first
+
+  // --- Outbox --------------------------------------------------------------------------------------------------------
+  // Pending notices of a target whose time has come, the oldest first.
+  [[nodiscard]] std::vector<Delivery> due(std::string_view target, std::int64_t now_ms, std::size_t limit) const;
+  [[nodiscard]] std::set<std::string> targets_with_pending() const;
   // The end of an attempt. Throws Error not_found for an id that is not in the outbox.
-  void delivered(std::int64_t id);
-  void failed(std::int64_t id, std::int64_t next_ms);  // counts the attempt, tries again from next_ms on
-  void dead(std::int64_t id);                          // counts the attempt, never tries again
+  void delivered(std::string_view id);
+  void failed(std::string_view id, std::int64_t next_ms, std::string_view reason);  // to be tried again from next_ms on
+  void dead(std::string_view id, std::int64_t now_ms, std::string_view reason);  // never again; noted in the history
+  // Makes a pending or dead notice due, with all attempts before it. Throws Error: not_found, conflict for one that was
+  // delivered.
+  Delivery retry(std::string_view id, std::int64_t now_ms);
+  [[nodiscard]] Delivery delivery(std::string_view id) const;  // throws Error not_found
+  [[nodiscard]] std::vector<Delivery> deliveries(const DeliveryQuery& query) const;
   [[nodiscard]] OutboxCounts outbox() const;
 
  private:

@@ -25,10 +25,10 @@ LIBRARIES = {
     "jpeglib.h": {"embed/jpeg.cpp", "api/thumbnail.cpp"},
     "png.h": {"embed/png.cpp"},
     "webp/": {"embed/webp.cpp"},
-    "sqlite3.h": {"core/sqlite.cpp", "drift/store.cpp"},
+    "sqlite3.h": {"core/sqlite.cpp"},
     "prometheus/": {"api/metrics.cpp"},
-    "boost/beast": {"api/http_head.cpp", "api/http_session.hpp", "api/http_session.cpp", "api/webhook_sender.cpp"},
-    "openssl/": {"core/digest.cpp", "api/base64.cpp"},
+    "boost/beast": {"api/http_head.cpp", "api/http_session.hpp", "api/http_session.cpp", "api/webhook_target.cpp"},
+    "openssl/": {"core/digest.cpp", "api/base64.cpp", "api/webhook_signature.cpp", "api/webhook_target.cpp"},
 }
 
 

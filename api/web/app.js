@@ -175,12 +175,14 @@ function alertContent(alert) {
   return [
     element("summary", {}, element("span", {class: `badge ${firing ? "bad" : "plain"}`}, firing ? "Firing" : "Resolved"), " ",
       element("strong", {}, alert.stream), ` – OOD rate ${percent(alert.ood_rate)}, ${clock(alert.fired?.at)}`,
-      alert.acknowledged ? ", acknowledged" : ""),
+      alert.acknowledged ? ", acknowledged" : "",
+      firing && alert.silenced_until ? ", silenced" : ""),
     element("p", {}, `${why}${rare}${resolved}Reference ${alert.reference}, rule ${alert.rule}.`),
     element("h3", {}, "Strangest images"),
     alert.evidence.length ? evidenceTable(alert.evidence) : element("p", {class: "quiet"}, "None were kept."),
     element("p", {class: "quiet"}, "Alert ", element("code", {}, alert.id),
-      alert.acknowledged ? `, acknowledged ${clock(alert.acknowledged)}` : ""),
+      alert.acknowledged ? `, acknowledged ${clock(alert.acknowledged)}` : "",
+      alert.silenced_until ? `, silenced until ${clock(alert.silenced_until)}` : ""),
     alert.acknowledged ? null : acknowledgeButton(alert),
   ];
 }
@@ -206,9 +208,10 @@ function announce(alerts) {
 }
 
 async function refreshAlerts() {
-  const {alerts} = await call("v1/alerts");
+  const page = (state) => call(`v1/alerts?state=${state}&limit=${kAlertsShown}`);
+  const [{alerts: firing}, {alerts: resolved}] = await Promise.all([page("firing"), page("resolved")]);
+  const alerts = [...firing, ...resolved];
   announce(alerts);
-  alerts.sort((a, b) => (a.state === "firing" ? 0 : 1) - (b.state === "firing" ? 0 : 1)); // stable: the newest first within a state
   const shown = alerts.slice(0, kAlertsShown);
   placeInOrder(byId("alerts"), shown.map(showAlert));
   const ids = new Set(shown.map((alert) => alert.id));

@@ -1,58 +1,16 @@
 """Streams, alerts and webhooks of the running service, over restarts and crashes."""
 
-import http.server
-import json
-import queue
 import re
 import signal
-import threading
 
 import pytest
 
-from conftest import wait_until
-
-
-@pytest.fixture
-def receiver():
-    """A webhook receiver: .url, .status to answer with, .get(seconds) for the next body."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(self.server.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            if self.server.status == 200:
-                self.server.bodies.put(json.loads(body))
-
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.bodies, server.status = queue.Queue(), 200
-    server.url = f"http://127.0.0.1:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def send(service, images, stream="camera"):
-    return [service.score(image, stream=stream) for image in images]
-
-
-def drive_to_alert(service, fashion, stream="camera"):
-    send(service, fashion["in"][:50], stream)
-    for image in fashion["out"][:150]:
-        alert = service.score(image, stream=stream)["alert"]
-        if alert and alert["rule"] == "ood-rate":
-            return alert["id"]
-    raise AssertionError("150 strange images raised no alert of rule ood-rate")
+from conftest import drive_to_alert, send, wait_until
 
 
 def next_notice(receiver, rule="ood-rate"):
     """The next webhook of a rule; both rules see a strong drift."""
-    while (notice := receiver.bodies.get(timeout=20))["alert"]["rule"] != rule:
+    while (notice := receiver.next().json()).get("alert", {}).get("rule") != rule:
         pass
     return notice
 
@@ -66,7 +24,7 @@ def test_no_alert_on_images_like_the_training_set(server, fashion):
 
 
 def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_service, fashion, receiver):
-    service = start_service(webhooks=[{"url": receiver.url}])
+    service = start_service(webhooks=[receiver.webhook()])
     alert_id = drive_to_alert(service, fashion)
     alert = service.get(f"/v1/alerts/{alert_id}")
     assert alert["state"] == "firing" and alert["stream"] == "camera"
@@ -83,7 +41,7 @@ def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_servic
 
 
 def test_a_mild_drift_fires_the_e_detector_and_the_stream_shows_its_value(start_service, fashion, receiver):
-    service = start_service(webhooks=[{"url": receiver.url}])
+    service = start_service(webhooks=[receiver.webhook()])
     send(service, fashion["in"][:100])
     for start in range(0, 100, 5):  # one strange image in six
         answers = send(service, [*fashion["in"][100 + start : 105 + start], fashion["out"][start]])
@@ -131,7 +89,7 @@ def test_kill_9_loses_no_alert_and_at_most_an_interval_of_the_window(start_servi
 
 def test_a_webhook_that_was_down_gets_its_notice_after_a_restart(start_service, fashion, receiver):
     receiver.status = 500
-    service = start_service(webhooks=[{"url": receiver.url}])
+    service = start_service(webhooks=[receiver.webhook()])
     alert_id = drive_to_alert(service, fashion)
     wait_until(lambda: re.search(r'result="failed"} [1-9]', service.get("/metrics", admin=True)))
     service.stop(signal.SIGKILL)

@@ -5,16 +5,21 @@ exported). The bundle, the images and the reference are made once, in build/e2e.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
+import http.server
 import json
 import os
 import pathlib
+import queue
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -218,6 +223,99 @@ def services(driftd, reference, folder):
 def start_service(driftd, reference, tmp_path):
     with services(driftd, reference, tmp_path) as start:
         yield start
+
+
+def send(service, images, stream="camera"):
+    return [service.score(image, stream=stream) for image in images]
+
+
+def drive_to_alert(service, fashion, stream="camera"):
+    """Sends images as trained, then strange ones until the rule ood-rate fires; the alert's id."""
+    send(service, fashion["in"][:50], stream)
+    for image in fashion["out"][:150]:
+        alert = service.score(image, stream=stream)["alert"]
+        if alert and alert["rule"] == "ood-rate":
+            return alert["id"]
+    raise AssertionError("150 strange images raised no alert of rule ood-rate")
+
+
+@dataclasses.dataclass
+class Post:
+    """What a webhook receiver got."""
+
+    path: str
+    headers: dict
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Receiver:
+    """A webhook receiver on loopback that answers with .status and keeps what it accepted."""
+
+    def __init__(self, tls=None):
+        self.posts, self.status, self.attempts = queue.Queue(), 200, 0
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.attempts += 1
+                status = receiver.status
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                if 300 <= status < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                if 200 <= status < 300:
+                    receiver.posts.put(Post(self.path, dict(self.headers), body))
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *arguments: None  # refused handshakes are wanted
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def webhook(self, **settings):
+        return {"url": self.url, "allow_private": True, **settings}
+
+    def next(self, seconds=20):
+        return self.posts.get(timeout=seconds)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A throw-away certificate for 127.0.0.1 and localhost, its own authority: (certificate, key)."""
+    folder = tmp_path_factory.mktemp("certificate")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+               "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def tls_receiver(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    receiver = Receiver(context)
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture

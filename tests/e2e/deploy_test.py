@@ -118,6 +118,53 @@ def test_the_audit_job_uses_options_that_the_command_has(run):
         assert option in described, option
 
 
+@pytest.fixture
+def make_job(tmp_path):
+    """Runs deploy/kubernetes/retrain with a kubectl that keeps jobs in a folder; (finished process, the jobs made)."""
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\ncase $1 in get) test -e {jobs}/$3 ;; create) cat >{jobs}/new && mv {jobs}/new {jobs}/$(sed -n "s/^  name: //p" {jobs}/new) ;; esac\n')
+    kubectl.chmod(0o755)
+
+    def run_script(request):
+        folder = ROOT / "deploy/kubernetes"
+        path = f"{tmp_path}:/usr/bin:/bin"
+        done = subprocess.run([folder / "retrain", folder / "retrain-job.yml"], input=request, env={"PATH": path}, capture_output=True, text=True)
+        return done, {job.name: yaml.safe_load(job.read_text()) for job in jobs.iterdir()}
+
+    return run_script
+
+
+def test_a_retrain_request_becomes_one_kubernetes_job(make_job):
+    request = {"id": "driftd-retrain-0123456789abcdef", "reference": "default@4", "status": "training", "alerts": ["a"], "streams": ["line-1", "line-2"]}
+    text = json.dumps({"version": 1, "event": "retrain.requested", "retrain": request}, separators=(",", ":")) + "\n"
+    done, jobs = make_job(text)
+    assert done.returncode == 0, done.stderr
+    again, jobs = make_job(text)
+    assert again.returncode == 0 and "already" in again.stdout
+    (job,) = jobs.values()
+    assert job["kind"] == "Job" and job["metadata"]["name"] == request["id"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment == {"RETRAIN_URL": f"http://driftd/v1/retrain/{request['id']}", "REFERENCE": "default@4", "STREAMS": "line-1,line-2"}
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in job["spec"]["template"]["spec"]["volumes"]}
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"retrain":{"id":"driftd-retrain-1","reference":"a;reboot","streams":["x"]}}'])
+def test_what_is_no_retrain_request_makes_no_job(make_job, text):
+    done, jobs = make_job(text)
+    assert done.returncode == 2 and not jobs
+
+
+def test_the_settings_that_the_readme_shows_are_sound(run, tmp_path):
+    settings = json.loads(re.search(r"### 4\..*?```json\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1])
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    done = run("config", "print", "--config", tmp_path / "config.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["webhooks"][1]["format"] == "alertmanager-api"
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="skipped: no systemd-analyze")
 def test_the_unit_file_is_valid_and_hardened(driftd, tmp_path):
     unit = tmp_path / "driftd.service"

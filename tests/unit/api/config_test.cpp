@@ -69,4 +69,28 @@ TEST_CASE("a configuration that cannot work is refused before anything starts") 
   refused([](auto& c) { c.http.max_connections = 0; });
   refused([](auto& c) { c.alerts.min_images = c.streams.window + 1; });
   refused([](auto& c) { c.webhooks.push_back({.url = "ftp://x"}); });
+  refused([](auto& c) { c.webhooks.push_back({.url = "https://x", .format = "xml"}); });
+  refused([](auto& c) { c.webhooks.push_back({.url = "https://x", .events = {"alert.pending"}}); });
+  refused([](auto& c) { c.webhooks.push_back({.url = "https://x", .timeout_ms = 0}); });
+  refused([](auto& c) { c.alerts.rules = {{.streams = "line 1"}}; });
+  refused([](auto& c) { c.alerts.rules = {{.streams = "*", .threshold = 0.05}}; });
+  refused([](auto& c) { c.alerts.rules = {{.streams = "*", .min_images = 501}}; });
+  refused([](auto& c) { c.alerts.rules = {{.streams = "*", .resolve_below = 0.2}}; });
+  refused([](auto& c) { c.alerts.repeat_s = 1; });
+  refused([](auto& c) { c.retrain.mode = "always"; });
+  refused([](auto& c) { c.retrain.mode = "auto"; });
+  refused([](auto& c) { c.retrain.command_timeout_s = 0; });
+}
+
+TEST_CASE("a rule for some streams takes what it does not say from the settings of all") {
+  const auto config = parse(R"({"alerts": {"min_images": 7, "rules": [{"streams": "line-*", "threshold": 0.06, "cooldown_s": 2}, {"streams": "x"}]}})");
+  REQUIRE(config.alerts.rules.size() == 2);
+  const auto rule = alert_rule(config.alerts, config.alerts.rules[0]);
+  CHECK(rule.threshold == 0.06);
+  CHECK(rule.min_size == 7);
+  CHECK(rule.resolve_below == 0.06);  // the 0.08 of all would be above the threshold
+  CHECK(rule.cooldown_ms == 2000);
+  CHECK(alert_rule(config.alerts, config.alerts.rules[1]).resolve_below == 0.08);
+  CHECK(to_json(parse(to_json(config))) == to_json(config));
+  CHECK_THROWS_WITH(parse(R"({"alerts": {"rules": [{"streams": "x", "treshold": 0.1}]}})"), Contains("alerts.rules[0].treshold"));
 }

@@ -56,6 +56,25 @@ TEST_CASE("without patience an alert fires on the first image over the limit") {
   CHECK(run(machine, {window(0.5, 0.3, 1)}) == std::vector{Transition::firing});
 }
 
+TEST_CASE("after it resolved an alert cools down by images and by time") {
+  const auto by_time = GENERATE(false, true);
+  AlertMachine machine{{0, 1, by_time ? 0U : 3U, by_time ? 30 : 0}};  // windows come every 10 ms
+  CHECK(run(machine, {window(0.5, 0.3, 1), window(0.1, 0, 2)}) == std::vector{Transition::firing, Transition::resolved});
+  const auto waited = by_time ? std::vector{Transition::none, Transition::none, Transition::firing}
+                              : std::vector{Transition::none, Transition::none, Transition::none};
+  CHECK(run(machine, {window(0.5, 0.3, 3), window(0.5, 0.3, 4), window(0.5, 0.3, 5)}) == waited);
+  CHECK(run(machine, {window(0.5, 0.3, 6)}).front() == (by_time ? Transition::none : Transition::firing));
+}
+
+TEST_CASE("the cooldown survives a condition that was dropped, and a new window") {
+  AlertMachine machine{{2, 1, 5, 0}};
+  machine.cool_down_from({10, 1});
+  machine.restart_window();
+  CHECK(run(machine, {window(0.5, 0.3, 6), window(0.5, 0.3, 7), window(0.1, 0, 8)}) ==
+        std::vector{Transition::none, Transition::pending, Transition::dropped});
+  CHECK(machine.state().resolved.image == 1);
+}
+
 TEST_CASE("a small window neither fires nor resolves") {
   AlertMachine machine{kPatience};
   CHECK(run(machine, {window(1, 0.9, 1, 9)}) == std::vector{Transition::none});

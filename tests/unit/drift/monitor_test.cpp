@@ -172,20 +172,68 @@ TEST_CASE("resetting a stream empties its window and resolves its alert") {
   CHECK(test::code_of([&] { return monitor.reset("other", 1), 0; }) == Errc::not_found);
 }
 
-TEST_CASE("a silenced stream marks its next alerts until the time is over") {
-  Recorder seen;
-  Monitor monitor{quick(), seen.receiver()};
+TEST_CASE("the first acknowledgement of an alert stays") {
+  Monitor monitor{quick(), {}};
   observe(monitor, strange(), 12);
   const auto id = monitor.alerts().front().id;
   CHECK(monitor.acknowledge(id, 5).acknowledged_ms == 5);
   CHECK(monitor.acknowledge(id, 9).acknowledged_ms == 5);
-  CHECK(monitor.silence(id, 5000).silenced_until_ms == 5000);
-  observe(monitor, normal(), 20);
-  observe(monitor, strange(), 12);
-  REQUIRE(seen.alerts.size() == 3);
-  CHECK(seen.alerts[1].silenced_until_ms == 5000);
-  CHECK(seen.alerts[2].silenced_until_ms == 5000);
   CHECK(test::code_of([&] { return monitor.acknowledge("none", 1); }) == Errc::not_found);
+}
+
+TEST_CASE("a stream follows the first rule whose pattern matches its name, else the default") {
+  auto options = quick();
+  auto early = options.rule;
+  early.for_images = 0;
+  auto never = options.rule;
+  never.min_size = 10;
+  never.for_images = 1000;
+  options.rules = {{"line-?", early}, {"line-*", never}};
+  Recorder seen;
+  Monitor monitor{options, seen.receiver()};
+  for (const auto* stream : {"line-1", "line-12", "other"}) observe(monitor, strange(), 12, stream);
+  REQUIRE(seen.alerts.size() == 2);
+  CHECK(seen.alerts[0].stream == "line-1");
+  CHECK(seen.alerts[0].fired.image == 5);
+  CHECK(seen.alerts[1].stream == "other");
+  CHECK(seen.alerts[1].fired.image == 7);
+}
+
+TEST_CASE("a rule's bound of false alarms is its own") {
+  auto options = quick();
+  auto strict = options.rule;
+  strict.threshold = 0.6;
+  options.rules = {{"strict", strict}};
+  Recorder seen;
+  Monitor monitor{options, seen.receiver()};
+  for (const auto* stream : {"strict", "other"}) observe(monitor, strange(), 12, stream);
+  REQUIRE(seen.alerts.size() == 2);
+  CHECK(seen.alerts[0].false_alarm_per_image == false_alarm_bound(10, 5, 0.6, 0.05, 1000));
+  CHECK(seen.alerts[1].false_alarm_per_image == false_alarm_bound(10, 5, 0.5, 0.05, 1000));
+}
+
+TEST_CASE("a rule for streams that cannot be is refused") {
+  auto options = quick();
+  options.rules = {{"line 1", options.rule}};
+  CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+  options.rules = {{"line-*", {.min_size = 11}}};
+  CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+}
+
+TEST_CASE("a cooldown goes on after a restart") {
+  auto options = quick();
+  options.rule.cooldown_images = 30;
+  Recorder seen;
+  Monitor first{options, seen.receiver()};
+  observe(first, strange(), 12);
+  observe(first, normal(), 20);
+  REQUIRE(seen.alerts.size() == 2);
+  const auto resolved = seen.alerts[1].resolved.image;
+  Monitor second{options, seen.receiver()};
+  second.restore(first.snapshot());
+  observe(second, strange(), 40);
+  REQUIRE(seen.alerts.size() == 3);
+  CHECK(seen.alerts[2].started.image == resolved + 31);
 }
 
 TEST_CASE("a restored monitor goes on as if it had never stopped") {

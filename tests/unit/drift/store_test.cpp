@@ -33,7 +33,6 @@ Alert some_alert(const std::string& id, AlertState state, std::int64_t fired_ms 
   alert.threshold = 0.1;
   alert.false_alarm_per_image = 1e-6;
   alert.acknowledged_ms = 7;
-  alert.silenced_until_ms = 8;
   alert.evidence = {{"r\0q", 3, 4.5, 0.01, 0.8, {{"17", "bag", "train/bag/17.png", 0.7}, {}}}};
   return alert;
 }
@@ -44,13 +43,32 @@ StreamState some_stream(const std::string& name) {
   stream.reference = "default@4";
   stream.first_ms = 1;
   stream.last_ms = 2;
-  stream.silenced_until_ms = 3;
   stream.window = {{true, false, true}, 30, 12};
   stream.rate = {{AlertMachine::Phase::pending, {90, 9}, 4}, ""};
   stream.detector[1] = {0.1 + 0.2, {80, 8}};
   stream.drift = {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
+}
+
+Notice notice(const std::string& id, const std::string& target = "ops", const std::string& payload = "{}") {
+  return {id, target, "alert.firing", "a", payload};
+}
+
+RetrainRequest some_request(const std::string& id, RetrainStatus status, std::int64_t created_ms = 1) {
+  RetrainRequest request;
+  request.id = id;
+  request.reference = "default@4";
+  request.alerts = {"a", "b"};
+  request.streams = {"line-1"};
+  request.status = status;
+  request.created_ms = created_ms;
+  request.updated_ms = 2;
+  request.reference_version = 5;
+  request.command_started_ms = 3;
+  request.exit_code = -1;
+  request.output = "done";
+  return request;
 }
 
 void run_sql(const fs::path& file, const std::string& sql) {
@@ -79,7 +97,6 @@ TEST_CASE("alerts and streams come back as they were saved") {
   CHECK(alert.state == AlertState::resolved);
   CHECK(alert.started.image == 9);
   CHECK(alert.false_alarm_per_image == 1e-6);
-  CHECK(alert.silenced_until_ms == 8);
   CHECK(alert.evidence.at(0).request_id == some_alert("a", AlertState::firing).evidence[0].request_id);
   CHECK(alert.evidence.at(0).neighbours.at(0).uri == "train/bag/17.png");
   REQUIRE(saved.streams.size() == 1);
@@ -107,39 +124,153 @@ TEST_CASE("a new store is empty") {
 TEST_CASE("a notice is due, tried again later, delivered or given up") {
   test::TempDir dir;
   Store store{dir / "s.db"};
-  store.save_alert(some_alert("a", AlertState::firing), std::vector<Notice>{{0, "one"}, {1, "two"}, {2, "three"}}, 50);
-  CHECK(store.due(49, 10).empty());
-  const auto due = store.due(50, 10);
-  REQUIRE(due.size() == 3);
+  const auto alert = some_alert("a", AlertState::firing);
+  store.save_alert(alert, {.notices = {notice("1", "ops", "one"), notice("2", "ops", "two"), notice("3", "dev")}}, 50);
+  CHECK(store.due("ops", 49, 10).empty());
+  CHECK(store.targets_with_pending() == std::set<std::string>{"ops", "dev"});
+  const auto due = store.due("ops", 50, 10);
+  REQUIRE(due.size() == 2);
   CHECK(due[1].payload == "two");
-  CHECK(due[1].target == 1);
-  CHECK(due[1].alert_id == "a");
-  store.delivered(due[0].id);
-  store.failed(due[1].id, 80);
-  store.dead(due[2].id);
-  CHECK(store.due(79, 10).empty());
-  REQUIRE(store.due(80, 10).size() == 1);
-  CHECK(store.due(80, 10)[0].attempts == 1);
+  CHECK(due[1].event == "alert.firing");
+  CHECK(due[1].subject == "a");
+  store.delivered("1");
+  store.failed("2", 80, "answered 500");
+  store.dead("3", 90, "connection refused");
+  CHECK(store.due("ops", 79, 10).empty());
+  REQUIRE(store.due("ops", 80, 10).size() == 1);
+  CHECK(store.due("ops", 80, 10)[0].attempts == 1);
+  CHECK(store.due("ops", 80, 10)[0].last_error == "answered 500");
   const auto counts = store.outbox();
   CHECK(counts.pending == 1);
   CHECK(counts.delivered == 1);
   CHECK(counts.dead == 1);
-  CHECK(test::code_of([&] { return store.delivered(999), 0; }) == Errc::not_found);
+  CHECK(test::code_of([&] { return store.delivered("999"), 0; }) == Errc::not_found);
+}
+
+TEST_CASE("a notice given up is noted in the history of its alert and can be tried again") {
+  test::TempDir dir;
+  Store store{dir / "s.db"};
+  store.save_alert(some_alert("a", AlertState::firing), {.notices = {notice("1"), notice("2")}}, 50);
+  store.dead("1", 90, "connection refused");
+  REQUIRE(store.history("a").size() == 1);
+  CHECK(store.history("a")[0].what == "undelivered");
+  CHECK(store.history("a")[0].note == "alert.firing to ops: connection refused");
+  CHECK(store.due("ops", 100, 10).size() == 1);
+  const auto again = store.retry("1", 100);
+  CHECK(again.state == DeliveryState::pending);
+  CHECK(again.attempts == 0);
+  CHECK(store.due("ops", 100, 10).size() == 2);
+  store.delivered("2");
+  CHECK(test::code_of([&] { return store.retry("2", 100); }) == Errc::conflict);
+  CHECK(test::code_of([&] { return store.retry("3", 100); }) == Errc::not_found);
+}
+
+TEST_CASE("deliveries are paged from the newest on, all or of one state") {
+  test::TempDir dir;
+  Store store{dir / "s.db"};
+  store.save_alert(some_alert("a", AlertState::firing), {.notices = {notice("1"), notice("2"), notice("3")}}, 50);
+  store.dead("2", 60, "x");
+  const auto page = store.deliveries({.limit = 2});
+  REQUIRE(page.size() == 2);
+  CHECK(page[0].id == "3");
+  CHECK(page[1].state == DeliveryState::dead);
+  const auto rest = store.deliveries({.before = page[1].order, .limit = 2});
+  REQUIRE(rest.size() == 1);
+  CHECK(rest[0].id == "1");
+  REQUIRE(store.deliveries({.state = DeliveryState::dead}).size() == 1);
+  CHECK(store.deliveries({.state = DeliveryState::delivered}).empty());
 }
 
 TEST_CASE("a full outbox makes room from finished notices, then refuses and writes nothing") {
   test::TempDir dir;
   Store store{dir / "s.db", {.max_outbox = 2}};
-  const std::vector<Notice> one{{0, "x"}};
-  store.save_alert(some_alert("a", AlertState::firing), one);
-  store.save_alert(some_alert("b", AlertState::firing), one);
-  CHECK(test::code_of([&] { return store.save_alert(some_alert("c", AlertState::firing), one), 0; }) ==
+  store.save_alert(some_alert("a", AlertState::firing), {.notices = {notice("1")}});
+  store.save_alert(some_alert("b", AlertState::firing), {.notices = {notice("2")}});
+  const News third{.history = {{1, "firing", "driftd", ""}}, .notices = {notice("3")}};
+  CHECK(test::code_of([&] { return store.save_alert(some_alert("c", AlertState::firing), third), 0; }) ==
         Errc::overloaded);
   CHECK(store.load().alerts.size() == 2);
-  store.delivered(store.due(0, 1).front().id);
-  CHECK_NOTHROW(store.save_alert(some_alert("c", AlertState::firing), one));
+  CHECK(store.history("c").empty());
+  store.delivered("1");
+  CHECK_NOTHROW(store.save_alert(some_alert("c", AlertState::firing), third));
   CHECK(store.outbox().pending == 2);
   CHECK(store.outbox().delivered == 0);
+}
+
+TEST_CASE("the history of an alert is kept in order and goes with the alert") {
+  test::TempDir dir;
+  Store store{dir / "s.db", {.max_alerts = 1}};
+  const News fired{.history = {{90, "pending", "driftd", ""}, {100, "firing", "driftd", ""}, {100, "notified", "driftd", "1"}}};
+  store.save_alert(some_alert("a", AlertState::firing), fired);
+  store.save_alert(some_alert("a", AlertState::firing), {.history = {{110, "acknowledged", "ann", "a lens is dirty"}}});
+  const auto history = store.history("a");
+  REQUIRE(history.size() == 4);
+  CHECK(history[3].what == "acknowledged");
+  CHECK(history[3].who == "ann");
+  CHECK(history[3].note == "a lens is dirty");
+  CHECK(store.last_notified() == std::map<std::string, std::int64_t>{{"a", 100}});
+  store.save_alert(some_alert("a", AlertState::resolved));
+  store.save_alert(some_alert("b", AlertState::firing, 200));
+  CHECK(store.history("a").empty());
+}
+
+TEST_CASE("a long history drops repeated notices first, then the oldest entries") {
+  test::TempDir dir;
+  Store store{dir / "s.db"};
+  News news{.history = {{1, "firing", "driftd", ""}}};
+  for (std::size_t i = 0; i < kMaxHistory; ++i) news.history.push_back({2, "notified", "driftd", ""});
+  store.save_alert(some_alert("a", AlertState::firing), news);
+  REQUIRE(store.history("a").size() == kMaxHistory);
+  CHECK(store.history("a").front().what == "firing");
+  for (std::size_t i = 0; i < kMaxHistory; ++i) {
+    store.save_alert(some_alert("a", AlertState::firing), {.history = {{3, "acknowledged", "ann", std::to_string(i)}}});
+  }
+  REQUIRE(store.history("a").size() == kMaxHistory);
+  CHECK(store.history("a").front().note == "0");
+}
+
+TEST_CASE("silences come back, go, and are bounded; those that are over make room") {
+  test::TempDir dir;
+  {
+    Store store{dir / "s.db", {.max_silences = 2}};
+    store.save_silence({"1", "line-*", 10, 20, "ann", "new lamps"}, "a", {10, "silenced", "ann", "new lamps"});
+    store.save_silence({"2", "x", 10, 90, "", ""}, "", {});
+    CHECK(store.history("a").size() == 1);
+    CHECK(test::code_of([&] { return store.save_silence({"3", "y", 15, 90, "", ""}, "", {15, "", "", ""}), 0; }) ==
+          Errc::overloaded);
+    CHECK_NOTHROW(store.save_silence({"3", "y", 25, 90, "", ""}, "", {25, "", "", ""}));
+    store.remove_silences(std::vector<std::string>{"2"}, "a", {30, "unsilenced", "bob", ""});
+  }
+  const Store store{dir / "s.db"};
+  REQUIRE(store.silences().size() == 1);
+  CHECK(store.silences()[0].id == "3");
+  CHECK(store.silences()[0].until_ms == 90);
+  CHECK(store.history("a").back().what == "unsilenced");
+}
+
+TEST_CASE("retrain requests come back as they were saved, with the alert that raised them") {
+  test::TempDir dir;
+  {
+    Store store{dir / "s.db", {.max_retrains = 2}};
+    const News news{.retrain = some_request("r1", RetrainStatus::requested, 1),
+                    .retrain_history = {{1, "requested", "driftd", "a"}}};
+    store.save_alert(some_alert("a", AlertState::firing), news);
+    store.save_retrain(some_request("r2", RetrainStatus::failed, 2), {.history = {{2, "failed", "ci", ""}}}, 2);
+    store.save_retrain(some_request("r3", RetrainStatus::training, 3), {}, 3);
+  }
+  const Store store{dir / "s.db"};
+  const auto all = store.retrains();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].id == "r3");
+  CHECK(all[0].status == RetrainStatus::training);
+  CHECK(all[1].id == "r1");
+  CHECK(all[1].alerts == std::vector<std::string>{"a", "b"});
+  CHECK(all[1].exit_code == -1);
+  CHECK(all[1].output == "done");
+  CHECK(store.history("r1").size() == 1);
+  CHECK(store.history("r2").empty());
+  CHECK_FALSE(store.retrain("r2"));
+  CHECK(store.retrain("r1")->reference_version == 5);
 }
 
 TEST_CASE("the history of alerts is bounded; firing ones stay") {
@@ -156,7 +287,7 @@ TEST_CASE("the history of alerts is bounded; firing ones stay") {
 TEST_CASE("a payload over its limit is refused") {
   test::TempDir dir;
   Store store{dir / "s.db", {.max_payload = 3}};
-  const std::vector<Notice> large{{0, "four"}};
+  const News large{.notices = {notice("1", "ops", "four")}};
   CHECK(test::code_of([&] { return store.save_alert(some_alert("a", AlertState::firing), large), 0; }) ==
         Errc::too_large);
 }
@@ -166,13 +297,60 @@ TEST_CASE("a store of a newer program, of another program, or that is no databas
   {
     const Store store{dir / "newer.db"};
   }
-  run_sql(dir / "newer.db", "PRAGMA user_version = 2");
+  run_sql(dir / "newer.db", "PRAGMA user_version = 3");
   CHECK(test::code_of([&] { return Store{dir / "newer.db"}, 0; }) == Errc::conflict);
   run_sql(dir / "other.db", "CREATE TABLE t (x)");
   CHECK(test::code_of([&] { return Store{dir / "other.db"}, 0; }) == Errc::corrupt);
   write_file_atomically(dir / "text.db", std::string(5000, 'x'));
   CHECK(test::code_of([&] { return Store{dir / "text.db"}, 0; }) == Errc::corrupt);
   CHECK(test::code_of([&] { return Store{dir / "no" / "such.db"}, 0; }) == Errc::internal);
+}
+
+TEST_CASE("judgements come back in order and are bounded") {
+  test::TempDir dir;
+  {
+    Store store{dir / "s.db", {.max_feedback = 2}};
+    for (const auto* id : {"1", "2", "3"}) store.save_judgement({id, "line-1", "default@1", "bag", "boot", 7});
+  }
+  const auto all = Store{dir / "s.db"}.judgements();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].request_id == "2");
+  CHECK(all[1].label == "boot");
+  CHECK_FALSE(all[1].correct());
+}
+
+TEST_CASE("a store of version 1 is taken over: alerts and windows stay, undelivered notices go") {
+  test::TempDir dir;
+  const std::string alert =
+      "01010000000000000061010000000000000073090000000000000064656661756c74403408000000000000006f6f642d72617465015a0000"
+      "0000000000090000000000000064000000000000000a0000000000000000000000000000000000000000000000000000000000e03f000000"
+      "000000d03f000000000000e83f0a00000000000000000000000000c03f000000000000f03f07000000000000000800000000000000000000"
+      "0000000000";
+  const std::string stream =
+      "01010000000000000073090000000000000064656661756c7440340100000000000000020000000000000003000000000000000200000000"
+      "00000001001e000000000000000c000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "00000000f03f00000000000000000000000000000000000000000000f03f00000000000000000000000000000000000000000000f03f0000"
+      "0000000000000000000000000000000000000000f03f00000000000000000000000000000000000000000000000000000000000000000000"
+      "0000000000000000000000000000000000000000000000";
+  run_sql(dir / "s.db",
+          "CREATE TABLE alerts (id TEXT PRIMARY KEY, state INTEGER NOT NULL, fired_ms INTEGER NOT NULL, record BLOB NOT "
+          "NULL) WITHOUT ROWID; CREATE TABLE streams (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
+          "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, target INTEGER NOT NULL, "
+          "payload BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL, state INTEGER);"
+          "PRAGMA application_id = 1685218932; PRAGMA user_version = 1;"
+          "INSERT INTO alerts VALUES ('a', 1, 100, x'" + alert + "');"
+          "INSERT INTO streams VALUES ('s', x'" + stream + "');"
+          "INSERT INTO outbox VALUES (1, 'a', 0, 'x', 0, 0, 0);");
+  for (int open = 0; open < 2; ++open) {
+    const Store store{dir / "s.db"};
+    const auto saved = store.load();
+    REQUIRE(saved.alerts.size() == 1);
+    CHECK(saved.alerts[0].threshold == 0.125);
+    CHECK(saved.alerts[0].acknowledged_ms == 7);
+    REQUIRE(saved.streams.size() == 1);
+    CHECK(saved.streams[0].window.total == 30);
+    CHECK(store.outbox().pending == 0);
+  }
 }
 
 TEST_CASE("two services cannot share one store") {
@@ -184,7 +362,7 @@ TEST_CASE("two services cannot share one store") {
 TEST_CASE("damaged records are reported, never read as something else") {
   test::TempDir dir;
   const auto damage =
-      GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'", "UPDATE alerts SET record = x'02'",
+      GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'", "UPDATE alerts SET record = x'03' || substr(record, 2)",
                "UPDATE streams SET record = substr(record, 1, length(record) - 1)",
                "UPDATE streams SET record = record || x'00'",
                "UPDATE alerts SET record = x'01' || x'ffffffffffffffff' || substr(record, 10)");
@@ -209,7 +387,7 @@ TEST_CASE("a killed process loses no alert that save_alert returned for, nor its
     Store store{dir / "s.db"};
     for (int i = 0;; ++i) {
       if (i % 10 == 0) store.save_streams(std::vector{some_stream("x")});
-      store.save_alert(some_alert(std::to_string(i), AlertState::firing, i), std::vector<Notice>{{0, "n"}});
+      store.save_alert(some_alert(std::to_string(i), AlertState::firing, i), {.notices = {notice(std::to_string(i))}});
       if (::write(report[1], &i, sizeof i) != sizeof i) ::_exit(1);
     }
   }
@@ -233,7 +411,7 @@ TEST_CASE("a killed process loses no alert that save_alert returned for, nor its
 TEST_CASE("the files copied between two transactions open as the store was then") {
   test::TempDir dir;
   Store store{dir / "s.db"};
-  store.save_alert(some_alert("a", AlertState::firing), std::vector<Notice>{{0, "n"}});
+  store.save_alert(some_alert("a", AlertState::firing), {.notices = {notice("1")}});
   fs::copy_file(dir / "s.db", dir / "copy.db");
   fs::copy_file(dir / "s.db-wal", dir / "copy.db-wal");
   store.save_alert(some_alert("b", AlertState::firing));
