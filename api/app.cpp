@@ -91,8 +91,7 @@ LiveReference::Options live_options(const StoreConfig& store) { return {store.co
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
-  const bool blend = drift::rule_of(scoring.rule) == drift::Rule::blend;
-  const auto& sorted = blend ? calibration.blend : calibration.knn[scoring.k - 1];
+  const auto& sorted = drift::leave_one_out(calibration, drift::rule_of(scoring.rule), scoring.k);
   std::vector<double> borders;
   for (const double q : {0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.999}) {
     const auto at = static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1));

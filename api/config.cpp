@@ -15,6 +15,7 @@
 #include "index/device.hpp"
 #include "core/file.hpp"
 #include "drift/e_detector.hpp"
+#include "drift/scorer.hpp"
 
 namespace driftd::api {
 
@@ -220,7 +221,8 @@ void check_config(const Config& c) {
   require(c.model.max_queue >= 1 && c.model.max_queue <= 100'000, "model.max_queue", "must be from 1 to 100000");
   require(c.references.contains("default"), "references", "must name a reference called \"default\"; make one with: driftd index build");
   require(!c.data_directory.empty(), "data_directory", "must name a folder of driftd's own: windows, alerts and unsent webhooks live there");
-  require(one_of(c.scoring.rule, {"blend", "knn"}), "scoring.rule", "must be blend or knn");
+  require(std::ranges::any_of(drift::kRules, [&](drift::Rule rule) { return c.scoring.rule == drift::name_of(rule); }),
+          "scoring.rule", "must be " + drift::rule_names());
   require(c.scoring.k >= 1 && c.scoring.k <= 10, "scoring.k", "must be from 1 to 10");
   require(c.scoring.alpha > 0 && c.scoring.alpha < 1, "scoring.alpha", "must lie between 0 and 1");
   require(c.scoring.among == "all" || c.scoring.among == "same_label", "scoring.among", "must be all or same_label");

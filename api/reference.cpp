@@ -155,7 +155,7 @@ std::string voted_label(const Reference& reference, std::span<const std::int64_t
 Score score_of(const Reference& reference, std::span<const float> distances, std::span<const std::int64_t> rows, const ScoreOptions& options) {
   const auto& calibration = calibration_for(reference, options);
   Score s;
-  s.score = drift::score(options.rule, distances, rows, calibration, options.k);
+  s.score = drift::score(options.rule, drift::near_of(distances, rows, calibration), calibration, options.k);
   s.p_value = drift::p_value(s.score, calibration, options.rule, options.k);
   s.alpha = options.alpha;
   s.ood = s.p_value <= options.alpha;

@@ -1,5 +1,5 @@
 // The stored form of a Calibration: magic, version, counts, terms, arrays, then the SHA-256 of all before it in
-// hexadecimal.
+// hexadecimal. Format 2 adds the arrays of the rules rmean, d1r3 and mean at the end.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -13,7 +13,7 @@ namespace driftd::drift {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4C414344;  // "DCAL"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kHeaderSize = 2 * sizeof(std::uint32_t);
 constexpr std::size_t kDigestSize = 64;
 
@@ -21,7 +21,7 @@ bool finite(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
-void check_values(const Reader& in, const Calibration& calibration) {
+void check_values(const Reader& in, const Calibration& calibration, std::uint32_t version) {
   const auto ranked = calibration.blend.size();
   in.require(calibration.excluded <= calibration.n && ranked == calibration.n - calibration.excluded && ranked > 0,
              "its counts contradict each other");
@@ -39,16 +39,19 @@ void check_values(const Reader& in, const Calibration& calibration) {
   const auto good = [&](const std::vector<float>& values) {
     return values.size() == ranked && finite(values) && std::ranges::is_sorted(values);
   };
-  in.require(good(calibration.blend) && std::ranges::all_of(calibration.knn, good),
-             "leave-one-out scores are missing or out of order");
+  const bool first_rules = good(calibration.blend) && std::ranges::all_of(calibration.knn, good);
+  const bool later_rules = version == 1 || (good(calibration.rmean) && good(calibration.d1r3) &&
+                                            std::ranges::all_of(calibration.mean, good));
+  in.require(first_rules && later_rules, "leave-one-out scores are missing or out of order");
 }
 
 }  // namespace
 
 std::vector<std::byte> encode(const Calibration& calibration) {
+  const bool of_format_1 = calibration.rmean.empty();  // read from it, and unable to grow
   Writer out;
   out.put(kMagic);
-  out.put(kVersion);
+  out.put(of_format_1 ? 1U : kVersion);
   out.put(static_cast<std::uint64_t>(calibration.n));
   out.put(static_cast<std::uint64_t>(calibration.duplicates));
   out.put(static_cast<std::uint64_t>(calibration.excluded));
@@ -63,6 +66,11 @@ std::vector<std::byte> encode(const Calibration& calibration) {
   out.put(std::span{calibration.own10});
   out.put(std::span{calibration.blend});
   for (const auto& distances : calibration.knn) out.put(std::span{distances});
+  if (!of_format_1) {
+    out.put(std::span{calibration.rmean});
+    out.put(std::span{calibration.d1r3});
+    for (const auto& distances : calibration.mean) out.put(std::span{distances});
+  }
   const auto digest = sha256(out.bytes());
   out.append(digest.data(), digest.size());
   return out.take();
@@ -76,7 +84,7 @@ Calibration decode_calibration(std::span<const std::byte> bytes) {
     throw Error{Errc::conflict, "the calibration has format version " + std::to_string(version) +
                                     ", this program reads up to " + std::to_string(kVersion) + ": upgrade it"};
   }
-  header.require(version == kVersion, "its version never existed");
+  header.require(version >= 1, "its version never existed");
   header.require(bytes.size() >= kDigestSize + kHeaderSize, "it ends too early");
   const auto body = bytes.first(bytes.size() - kDigestSize);
   const auto digest = sha256(body);
@@ -99,8 +107,13 @@ Calibration decode_calibration(std::span<const std::byte> bytes) {
   calibration.own10 = in.floats();
   calibration.blend = in.floats();
   for (auto& distances : calibration.knn) distances = in.floats();
+  if (version >= 2) {
+    calibration.rmean = in.floats();
+    calibration.d1r3 = in.floats();
+    for (auto& distances : calibration.mean) distances = in.floats();
+  }
   in.require_end();
-  check_values(in, calibration);
+  check_values(in, calibration, version);
   return calibration;
 }
 
