@@ -69,6 +69,7 @@ embed::EmbedderOptions embedder_options(const ModelConfig& model) {
 drift::MonitorOptions monitor_options(const Config& config) {
   drift::MonitorOptions options;
   options.window = config.streams.window;
+  options.window_seconds = config.streams.window_seconds;
   options.max_streams = config.streams.max_streams;
   options.rule.threshold = config.alerts.threshold;
   options.rule.resolve_below = config.alerts.resolve_below;
@@ -197,6 +198,9 @@ class Memory {
       if (!stream.detector) continue;
       const std::string detector{drift::kDetectorRule};
       metrics_.stream_detector(stream.name, detector, stream.detector->value, stream.detector->limit);
+      for (const auto& group : stream.detector->groups) {
+        metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
+      }
       metrics_.alert_state(stream.name, detector, stream.detector->alert ? 2 : 0);
     }
   }

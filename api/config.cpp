@@ -16,6 +16,7 @@
 #include "core/file.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/scorer.hpp"
+#include "drift/time_window.hpp"
 
 namespace driftd::api {
 
@@ -26,7 +27,7 @@ BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
 BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, recheck_every, alpha))
 BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
-BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
+BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (), (threshold, min_images, for_images, resolve_below, resolve_after, run_length))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (url, timeout_ms, max_attempts))
 BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, data_directory, log_level))
@@ -231,6 +232,7 @@ void check_config(const Config& c) {
   require(c.store.compact_min >= 1 && c.store.compact_min <= 100'000, "store.compact_min", "must be from 1 to 100000");
   require(c.store.keep_versions <= 1000, "store.keep_versions", "must be from 0 to 1000");
   require(c.streams.window >= 10 && c.streams.window <= 1'000'000, "streams.window", "must be from 10 to 1000000 images");
+  require(c.streams.window_seconds <= drift::TimeWindow::kMaxSeconds, "streams.window_seconds", "must be from 0 (off) to 2678400, a month");
   require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
   require(c.streams.save_interval_ms >= 10 && c.streams.save_interval_ms <= 3'600'000, "streams.save_interval_ms", "must be from 10 to 3600000");
   require(c.alerts.threshold > 0 && c.alerts.threshold < 1, "alerts.threshold", "must lie between 0 and 1");

@@ -54,6 +54,7 @@ struct ScoringConfig {
 
 struct StreamConfig {
   std::size_t window = 500;       // images
+  std::uint32_t window_seconds = 0;  // a second window, by time, that GET /v1/streams shows; 0: none
   std::size_t max_streams = 1000;
   std::uint32_t save_interval_ms = 1000;  // the most of a window that a power cut can lose
 };
@@ -64,7 +65,7 @@ struct AlertConfig {
   std::size_t for_images = 20;     // ... for so many images in a row
   double resolve_below = 0.08;     // resolves when the window's OOD rate is below this ...
   std::size_t resolve_after = 50;  // ... for so many images in a row
-  std::size_t run_length = 0;      // images until a false alarm of the rule "e-detector" is expected, 10000 say; 0: rule is off
+  std::size_t run_length = 10'000;  // images until a false alarm of the rule "e-detector" is expected; 0: rule is off
 };
 
 struct WebhookConfig {
