@@ -69,6 +69,7 @@ embed::EmbedderOptions embedder_options(const ModelConfig& model) {
 drift::MonitorOptions monitor_options(const Config& config) {
   drift::MonitorOptions options;
   options.window = config.streams.window;
+  options.window_seconds = config.streams.window_seconds;
   options.max_streams = config.streams.max_streams;
   options.rule = alert_rule(config.alerts);
   for (const auto& rule : config.alerts.rules) options.rules.push_back({rule.streams, alert_rule(config.alerts, rule)});
@@ -88,8 +89,7 @@ LiveReference::Options live_options(const StoreConfig& store) { return {store.co
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
-  const bool blend = drift::rule_of(scoring.rule) == drift::Rule::blend;
-  const auto& sorted = blend ? calibration.blend : calibration.knn[scoring.k - 1];
+  const auto& sorted = drift::leave_one_out(calibration, drift::rule_of(scoring.rule), scoring.k);
   std::vector<double> borders;
   for (const double q : {0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.999}) {
     const auto at = static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1));
@@ -190,6 +190,9 @@ class Memory {
       if (!stream.detector) continue;
       const std::string detector{drift::kDetectorRule};
       metrics_.stream_detector(stream.name, detector, stream.detector->value, stream.detector->limit);
+      for (const auto& group : stream.detector->groups) {
+        metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
+      }
       metrics_.alert_state(stream.name, detector, stream.detector->alert ? 2 : 0);
     }
   }

@@ -101,8 +101,8 @@ json::object to_json(const ReferenceSummary& r) {
 ReferenceSummary summarise(const Reference& reference, const fs::path& directory, const std::string& model,
                            const ScoreOptions& options) {
   const auto& calibration = reference.calibration();
-  const auto& distances = calibration.knn.at(options.k - 1);
-  const auto& scores = options.rule == drift::Rule::blend ? calibration.blend : distances;
+  const auto& distances = drift::leave_one_out(calibration, drift::Rule::knn, options.k);
+  const auto& scores = drift::leave_one_out(calibration, options.rule, options.k);
   ReferenceSummary summary;
   summary.id = reference.id();
   summary.sha256 = index::live_digest(directory);

@@ -17,7 +17,9 @@
 #include "index/device.hpp"
 #include "core/file.hpp"
 #include "drift/e_detector.hpp"
+#include "drift/scorer.hpp"
 #include "drift/silence.hpp"
+#include "drift/time_window.hpp"
 
 namespace driftd::api {
 
@@ -28,7 +30,7 @@ BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
 BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, recheck_every, alpha))
 BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
-BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, max_streams, save_interval_ms))
+BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
                       (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, rules))
@@ -281,7 +283,8 @@ void check_config(const Config& c) {
   require(c.model.max_queue >= 1 && c.model.max_queue <= 100'000, "model.max_queue", "must be from 1 to 100000");
   require(c.references.contains("default"), "references", "must name a reference called \"default\"; make one with: driftd index build");
   require(!c.data_directory.empty(), "data_directory", "must name a folder of driftd's own: windows, alerts and unsent webhooks live there");
-  require(one_of(c.scoring.rule, {"blend", "knn"}), "scoring.rule", "must be blend or knn");
+  require(std::ranges::any_of(drift::kRules, [&](drift::Rule rule) { return c.scoring.rule == drift::name_of(rule); }),
+          "scoring.rule", "must be " + drift::rule_names());
   require(c.scoring.k >= 1 && c.scoring.k <= 10, "scoring.k", "must be from 1 to 10");
   require(c.scoring.alpha > 0 && c.scoring.alpha < 1, "scoring.alpha", "must lie between 0 and 1");
   require(c.scoring.among == "all" || c.scoring.among == "same_label", "scoring.among", "must be all or same_label");
@@ -290,6 +293,7 @@ void check_config(const Config& c) {
   require(c.store.compact_min >= 1 && c.store.compact_min <= 100'000, "store.compact_min", "must be from 1 to 100000");
   require(c.store.keep_versions <= 1000, "store.keep_versions", "must be from 0 to 1000");
   require(c.streams.window >= 10 && c.streams.window <= 1'000'000, "streams.window", "must be from 10 to 1000000 images");
+  require(c.streams.window_seconds <= drift::TimeWindow::kMaxSeconds, "streams.window_seconds", "must be from 0 (off) to 2678400, a month");
   require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
   require(c.streams.save_interval_ms >= 10 && c.streams.save_interval_ms <= 3'600'000, "streams.save_interval_ms", "must be from 10 to 3600000");
   check_rule(c, alert_rule(c.alerts), "alerts");

@@ -49,8 +49,8 @@ struct StoreConfig {
 };
 
 struct ScoringConfig {
-  std::string rule = "blend";  // blend | knn
-  std::size_t k = 3;           // neighbours listed, and the k of rule knn
+  std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean
+  std::size_t k = 3;           // neighbours listed, and the k of rules knn and mean
   std::string among = "all";   // all | same_label: compare an image with items of its own label only (index build --same-label)
   std::size_t recheck_every = 1000;  // one image in so many is searched for again in all cells of an ivf index, for driftd_index_recheck_*; 0: none
   double alpha = 0.05;         // p-value below which an image counts as out of distribution
@@ -58,6 +58,7 @@ struct ScoringConfig {
 
 struct StreamConfig {
   std::size_t window = 500;       // images
+  std::uint32_t window_seconds = 0;  // a second window, by time, that GET /v1/streams shows; 0: none
   std::size_t max_streams = 1000;
   std::uint32_t save_interval_ms = 1000;  // the most of a window that a power cut can lose
 };
@@ -83,7 +84,7 @@ struct AlertConfig {
   std::size_t cooldown_images = 0;  // after it resolved, the same rule of the same stream waits for so many images ...
   std::uint32_t cooldown_s = 0;     // ... and seconds before it may fire again
   std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
-  std::size_t run_length = 0;      // images until a false alarm of the rule "e-detector" is expected, 10000 say; 0: rule is off
+  std::size_t run_length = 10'000;  // images until a false alarm of the rule "e-detector" is expected; 0: rule is off
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 

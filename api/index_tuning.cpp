@@ -69,8 +69,10 @@ class Sample {
   [[nodiscard]] double score_error(const index::Neighbours& found, const index::Neighbours& truth,
                                    const drift::Calibration& calibration) const {
     const auto score_of = [&](const index::Neighbours& near, std::size_t q) {
-      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k),
-                          std::span{near.rows}.subspan(q * near.k, near.k), calibration);
+      return drift::score(drift::Rule::blend,
+                          drift::near_of(std::span{near.distances}.subspan(q * near.k, near.k),
+                                         std::span{near.rows}.subspan(q * near.k, near.k), calibration),
+                          calibration);
     };
     double sum = 0;
     for (std::size_t q = 0; q < rows_.size(); ++q) {

@@ -1,8 +1,11 @@
 #include "api/messages.hpp"
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cmath>
 #include <string>
+#include <string_view>
 
 #include "api/time.hpp"
 
@@ -29,10 +32,57 @@ json::array neighbours(const std::vector<Near>& list) {
   return out;
 }
 
+// What a person would say of images whose values went down, or up.
+struct Words {
+  std::string_view name, down, up;
+};
+constexpr std::array kWords{Words{"score", "more typical", "stranger"},
+                            Words{"brightness", "darker", "brighter"},
+                            Words{"contrast", "flatter", "richer in contrast"},
+                            Words{"sharpness", "blurrier", "sharper or noisier"},
+                            Words{"saturation", "paler", "more colourful"},
+                            Words{"width", "narrower", "wider"},
+                            Words{"height", "lower", "higher"},
+                            Words{"aspect", "more upright", "more oblong"},
+                            Words{"jpeg_quality", "more compressed", "less compressed"}};
+
+std::string_view word_for(const drift::Shift& shift) {
+  const auto* words = std::ranges::find(kWords, shift.name, &Words::name);
+  if (words == kWords.end()) return shift.upper ? "larger" : "smaller";
+  return shift.upper ? words->up : words->down;
+}
+
+json::array shifts(const std::vector<drift::Shift>& all) {
+  json::array out;
+  for (const auto& shift : all) {
+    out.push_back(json::object{{"name", shift.name},
+                               {"direction", shift.upper ? "up" : "down"},
+                               {"meaning", word_for(shift)},
+                               {"rank", number(shift.rank)},
+                               {"share", number(shift.share)}});
+  }
+  return out;
+}
+
+json::value time_window(const std::optional<drift::TimeWindowSummary>& w) {
+  if (!w) return nullptr;
+  return json::object{{"seconds", w->seconds},       {"size", w->size},           {"ood_rate", number(w->ood_rate)},
+                      {"lower", number(w->lower)},   {"upper", number(w->upper)}, {"enough", w->enough}};
+}
+
 json::object detectors(const drift::StreamSummary& s) {
   if (!s.detector) return {};
   const auto& d = *s.detector;
-  return {{drift::kDetectorRule, {{"value", number(d.value)}, {"limit", number(d.limit)}, {"alert", to_json(d.alert)}}}};
+  json::array groups;
+  for (const auto& group : d.groups) {
+    groups.push_back(json::object{{"name", group.name}, {"value", number(group.value)}, {"limit", number(group.limit)}});
+  }
+  return {{drift::kDetectorRule,
+           {{"value", number(d.value)},
+            {"limit", number(d.limit)},
+            {"alert", to_json(d.alert)},
+            {"groups", std::move(groups)},
+            {"channels", shifts(d.channels)}}}};
 }
 
 json::object search_figures(const index::SearchFigures& s) {
@@ -56,7 +106,8 @@ json::object to_json(const Score& s) {
 
 json::object to_json(const embed::Properties& p) {
   return {{"brightness", number(p.brightness)}, {"contrast", number(p.contrast)}, {"sharpness", number(p.sharpness)},
-          {"saturation", number(p.saturation)}, {"width", p.width},               {"height", p.height}};
+          {"saturation", number(p.saturation)}, {"width", p.width},               {"height", p.height},
+          {"aspect", number(p.aspect())},         {"jpeg_quality", p.jpeg_quality}};
 }
 
 json::object to_json(const drift::WindowSummary& w) {
@@ -71,6 +122,7 @@ json::object to_json(const drift::StreamSummary& s) {
           {"first_seen", time_or_null(s.first_ms)},
           {"last_seen", time_or_null(s.last_ms)},
           {"window", to_json(s.window)},
+          {"time_window", time_window(s.time_window)},
           {"pending", s.pending},
           {"alert", to_json(s.most_urgent())},
           {"detectors", detectors(s)}};
@@ -98,6 +150,7 @@ json::object to_json(const drift::Alert& a, std::int64_t silenced_until_ms) {
           {"false_alarms_per_image", number(a.false_alarm_per_image)},
           {"acknowledged", time_or_null(a.acknowledged_ms)},
           {"silenced_until", time_or_null(silenced_until_ms)},
+          {"moved", shifts(a.moved)},
           {"evidence", std::move(evidence)}};
 }
 

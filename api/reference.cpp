@@ -1,5 +1,7 @@
 #include "api/reference.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -32,6 +34,7 @@ namespace {
 constexpr const char* kCalibrationFile = "calibration.bin";
 constexpr const char* kGivenFile = "calibration.given.bin";
 constexpr const char* kVotedFile = "calibration.voted.bin";
+constexpr const char* kProfileFile = "properties.bin";  // of references that were built from images
 
 drift::Calibration calibration_in(const index::Segment& items, const char* file) {
   auto calibration = drift::decode_calibration(std::as_bytes(std::span{items.attachment(file)}));
@@ -59,6 +62,9 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
     normal->all = calibration_in(items, kCalibrationFile);
     if (items.has_attachment(kGivenFile)) normal->given = calibration_in(items, kGivenFile);
     if (items.has_attachment(kVotedFile)) normal->voted = calibration_in(items, kVotedFile);
+    if (items.has_attachment(kProfileFile)) {
+      normal->set_profile(drift::decode_profile(std::as_bytes(std::span{items.attachment(kProfileFile)})));
+    }
     return normal;
   };
   return index::Collection::open(directory, std::move(options));
@@ -72,32 +78,36 @@ Reference load_reference(const std::filesystem::path& directory, const embed::Bu
 
 index::Segment::Attachments attachments(const Normal& normal) {
   index::Segment::Attachments files;
-  const auto add = [&](const char* name, const drift::Calibration& calibration) {
-    const auto bytes = drift::encode(calibration);
+  const auto add = [&](const char* name, const auto& part) {
+    const auto bytes = drift::encode(part);
     const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
     files[name] = {first, first + bytes.size()};
   };
   add(kCalibrationFile, normal.all);
   if (normal.given) add(kGivenFile, *normal.given);
   if (normal.voted) add(kVotedFile, *normal.voted);
+  if (!normal.profile.empty()) add(kProfileFile, normal.profile);
   return files;
 }
 
 index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress) {
   return [kind = std::string{index::name_of(reference.manifest().kind)}, pools, progress = std::move(progress),
-          same_label = reference.normal().given.has_value()](index::Segment& items, index::Manifest& manifest) {
+          same_label = reference.normal().given.has_value(), profile = reference.normal().profile](index::Segment& items, index::Manifest& manifest) {
     TuningOptions tuning;
     tuning.pools = pools;
     tuning.progress = progress;
     auto [calibration, search] = tune_index(items, kind, tuning);
     manifest.search = search;
     manifest.skipped = 0;
-    return attachments(normal_of(items, std::move(calibration), same_label, pools, progress));
+    auto normal = normal_of(items, std::move(calibration), same_label, pools, progress);
+    normal.set_profile(profile);
+    return attachments(normal);
   };
 }
 
 Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools, const std::function<void(std::size_t)>& progress) {
-  Normal normal{std::move(all), {}, {}};
+  Normal normal;
+  normal.all = std::move(all);
   if (!same_label) return normal;
   normal.given = calibrate_same_label(items, LabelSource::given, pools, progress);
   normal.voted = calibrate_same_label(items, LabelSource::voted, pools, progress);
@@ -114,6 +124,39 @@ std::vector<float> own_distances(const Reference& reference, const index::NewIte
   }
   if (others.size() < drift::kNeighbours) return {};
   return {others[2], others[drift::kNeighbours - 1]};
+}
+
+void Normal::set_profile(drift::Profile measured) {
+  profile = std::move(measured);
+  property_channels = std::make_shared<const std::vector<drift::EDetector::Channel>>(drift::channels_of(profile));
+}
+
+void ProfileBuilder::add(const embed::Properties& properties) {
+  const auto values = embed::values_of(properties);
+  for (std::size_t i = 0; i < values.size(); ++i) values_[i].push_back(values[i]);
+}
+
+drift::Profile ProfileBuilder::finish() {
+  drift::Profile profile;
+  for (std::size_t i = 0; !values_[0].empty() && i < values_.size(); ++i) {
+    std::ranges::sort(values_[i]);
+    profile.push_back({std::string{embed::kPropertyNames[i]}, std::move(values_[i])});
+  }
+  return profile;
+}
+
+std::vector<float> watched_properties(const Reference& reference, const embed::Properties& properties) {
+  std::vector<float> watched;
+  const auto& channels = reference.normal().property_channels;
+  if (!channels) return watched;
+  const auto values = embed::values_of(properties);
+  for (const auto& channel : *channels) {
+    const auto* name = std::ranges::find(embed::kPropertyNames, channel.name);
+    watched.push_back(name == embed::kPropertyNames.end()
+                          ? std::numeric_limits<float>::quiet_NaN()
+                          : values[static_cast<std::size_t>(name - embed::kPropertyNames.begin())]);
+  }
+  return watched;
 }
 
 drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress) {
@@ -152,10 +195,23 @@ std::string voted_label(const Reference& reference, std::span<const std::int64_t
   return vote(labels);
 }
 
+// Items younger than the calibration bring their own distances (own_distances), which are among all items.
+std::vector<drift::Near> near_of(const Reference& reference, std::span<const float> distances, std::span<const std::int64_t> rows,
+                                 const drift::Calibration& calibration) {
+  auto near = drift::near_of(distances, rows, calibration);
+  for (std::size_t i = 0; &calibration == &reference.calibration() && i < near.size(); ++i) {
+    const auto own = reference.items->attached(static_cast<std::size_t>(rows[i]));
+    if (own.size() != 2) continue;
+    near[i].own3 = own[0];
+    near[i].own10 = own[1];
+  }
+  return near;
+}
+
 Score score_of(const Reference& reference, std::span<const float> distances, std::span<const std::int64_t> rows, const ScoreOptions& options) {
   const auto& calibration = calibration_for(reference, options);
   Score s;
-  s.score = drift::score(options.rule, distances, rows, calibration, options.k);
+  s.score = drift::score(options.rule, near_of(reference, distances, rows, calibration), calibration, options.k);
   s.p_value = drift::p_value(s.score, calibration, options.rule, options.k);
   s.alpha = options.alpha;
   s.ood = s.p_value <= options.alpha;

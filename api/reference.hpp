@@ -3,6 +3,7 @@
 // Immutable: searched by any number of threads without locks. Cheap to copy.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -12,8 +13,10 @@
 #include <vector>
 
 #include "drift/calibration.hpp"
+#include "drift/profile.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
+#include "embed/properties.hpp"
 #include "index/collection.hpp"
 
 namespace driftd::api {
@@ -23,6 +26,10 @@ struct Normal {
   drift::Calibration all;                     // among all items
   std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
   std::optional<drift::Calibration> voted;
+  drift::Profile profile;  // of the images' properties, as they were when a person last built it; empty: from vectors
+  std::shared_ptr<const std::vector<drift::EDetector::Channel>> property_channels;  // channels_of(profile)
+
+  void set_profile(drift::Profile measured);
 };
 
 struct Reference {
@@ -61,6 +68,20 @@ struct Reference {
 // Of an item about to be added: the distances to its 3rd and 10th neighbours, copies and the item that it replaces left
 // out. Empty where there are not so many.
 [[nodiscard]] std::vector<float> own_distances(const Reference& reference, const index::NewItem& item);
+
+// Collects the properties of the images of a reference that is being built.
+class ProfileBuilder {
+ public:
+  void add(const embed::Properties& properties);
+  // Empty when no image was added.
+  [[nodiscard]] drift::Profile finish();
+
+ private:
+  std::array<std::vector<float>, embed::kPropertyNames.size()> values_;
+};
+
+// An image's values of the properties that the reference has a channel for, in their order.
+[[nodiscard]] std::vector<float> watched_properties(const Reference& reference, const embed::Properties& properties);
 
 enum class Among { all, same_label };
 

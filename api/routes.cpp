@@ -26,15 +26,15 @@ const T& found(const std::optional<T>& value, const char* what) {
   return *value;
 }
 
-awaitable<Response> get_streams(const drift::Monitor& monitor, Request) { co_return list_response("streams", monitor.streams()); }
+awaitable<Response> get_streams(const drift::Monitor& monitor, Request) { co_return list_response("streams", monitor.streams(now_ms())); }
 
 awaitable<Response> get_stream(const drift::Monitor& monitor, Request request) {
-  co_return json_response(to_json(found(monitor.stream(request.parameters.at("s")), "stream")));
+  co_return json_response(to_json(found(monitor.stream(request.parameters.at("s"), now_ms()), "stream")));
 }
 
 awaitable<Response> reset_stream(drift::Monitor& monitor, Request request) {
   monitor.reset(request.parameters.at("s"), now_ms());
-  co_return json_response(to_json(found(monitor.stream(request.parameters.at("s")), "stream")));
+  co_return json_response(to_json(found(monitor.stream(request.parameters.at("s"), now_ms()), "stream")));
 }
 
 Response text_response(int status, std::string text, std::string content_type = "text/plain; charset=utf-8") {

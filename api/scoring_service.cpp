@@ -79,12 +79,16 @@ Response ScoringService::answer(const Request& request, const Question& q) {
   const auto result = api::score(q.reference, {1, vector.size(), vector.data()}, q.options).front();
   const double search_s = seconds_since(start);
 
-  drift::Result observed{result.score, result.p_value, result.ood, result.distance, request.id, {}};
+  drift::Result observed{result.score, result.p_value, result.ood, result.distance, request.id, {}, {}};
+  if (q.embedded.properties) observed.properties = watched_properties(q.reference, *q.embedded.properties);
   if (result.ood) {
     for (const auto& n : result.neighbours) observed.neighbours.push_back({n.id, n.label, n.uri, n.distance});
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
-  const auto seen = monitor_.observe(q.stream, {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha}, std::move(observed), now_ms());
+  const auto seen = monitor_.observe(q.stream,
+                                     {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
+                                      q.reference.normal().property_channels},
+                                     std::move(observed), now_ms());
 
   std::vector<std::string> labels;
   for (const auto& n : result.neighbours) labels.push_back(n.label);

@@ -39,6 +39,14 @@ struct AlertRule {
 // Throws Error invalid_argument that names the field, its value and its range.
 void check(const AlertRule& rule, std::size_t window);
 
+// One of the things that moved, for a rule that can tell.
+struct Shift {
+  std::string name;   // "score", "brightness", ...
+  bool upper = true;  // to larger values, or to smaller ones
+  double rank = 0.5;  // where its recent values are among the reference's, on average: 0 below, 1 above all
+  double share = 0;   // of the evidence
+};
+
 enum class AlertState { pending, firing, resolved };
 [[nodiscard]] std::string_view name_of(AlertState state);
 
@@ -58,6 +66,7 @@ struct Alert {
   double threshold = 0;              // ood-rate: of the lower bound; e-detector: of the detector's value
   double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
   std::int64_t acknowledged_ms = 0;  // 0 = not
+  std::vector<Shift> moved;        // e-detector: what the evidence comes from, most first
   std::vector<Evidence> evidence;  // strangest first
 };
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kFirstK = 16;  // a row, ten neighbours and room for a few copies
 constexpr std::size_t kLastK = 1024;
+constexpr double kSmallestFloor = 1e-6;
 constexpr double kNormalMad = 1.4826;  // MAD times this estimates the standard deviation of normal values
 
 // What the leave-one-out search found, kNeighbours per row.
@@ -120,7 +121,7 @@ void fill_own(const Found& found, Calibration& calibration) {
   calibration.typical_own10 = median(std::move(all10));
 }
 
-Standard standard_of(const std::vector<std::array<double, 4>>& terms, std::size_t which) {
+Standard standard_of(const std::vector<Terms>& terms, std::size_t which) {
   std::vector<double> values;
   values.reserve(terms.size());
   for (const auto& term : terms) values.push_back(term[which]);
@@ -128,18 +129,38 @@ Standard standard_of(const std::vector<std::array<double, 4>>& terms, std::size_
   return {centre, std::max(kNormalMad * median_absolute_deviation(std::move(values), centre), kSpreadFloor)};
 }
 
-void fill_scores(const Found& found, Calibration& calibration) {
-  std::vector<std::array<double, 4>> terms;
-  terms.reserve(calibration.n - calibration.excluded);
+// What each ranked row's score is made of.
+std::vector<std::vector<Near>> ranked_rows(const Found& found, const Calibration& calibration) {
+  std::vector<std::vector<Near>> rows;
+  rows.reserve(calibration.n - calibration.excluded);
   for (std::size_t row = 0; row < calibration.n; ++row) {
-    if (!found.complete(row)) continue;
-    terms.push_back(blend_terms(found.distances_of(row), found.rows_of(row), calibration));
-    for (std::size_t k = 0; k < kNeighbours; ++k) calibration.knn[k].push_back(found.distances_of(row)[k]);
+    if (found.complete(row)) rows.push_back(near_of(found.distances_of(row), found.rows_of(row), calibration));
   }
+  return rows;
+}
+
+void fill_terms(const std::vector<std::vector<Near>>& rows, Calibration& calibration) {
+  std::vector<Terms> terms;
+  terms.reserve(rows.size());
+  for (const auto& near : rows) terms.push_back(terms_of(near, floor_of(calibration)));
   for (std::size_t i = 0; i < calibration.terms.size(); ++i) calibration.terms[i] = standard_of(terms, i);
-  for (const auto& term : terms) calibration.blend.push_back(blend(term, calibration));
-  std::ranges::sort(calibration.blend);
-  for (auto& distances : calibration.knn) std::ranges::sort(distances);
+}
+
+void fill_scores(const std::vector<std::vector<Near>>& rows, Calibration& calibration) {
+  const auto scores_by = [&](Rule rule, std::size_t k) {
+    std::vector<float> scores;
+    scores.reserve(rows.size());
+    for (const auto& near : rows) scores.push_back(static_cast<float>(score(rule, near, calibration, k)));
+    std::ranges::sort(scores);
+    return scores;
+  };
+  calibration.blend = scores_by(Rule::blend, kDefaultK);
+  calibration.rmean = scores_by(Rule::rmean, kDefaultK);
+  calibration.d1r3 = scores_by(Rule::d1r3, kDefaultK);
+  for (std::size_t k = 1; k <= kNeighbours; ++k) {
+    calibration.knn[k - 1] = scores_by(Rule::knn, k);
+    calibration.mean[k - 1] = scores_by(Rule::mean, k);
+  }
 }
 
 void require_images(std::size_t n, std::size_t ranked, const CalibrationOptions& options) {
@@ -171,6 +192,10 @@ double default_duplicate_distance(std::size_t pools) {
   return 0.01 * std::sqrt(static_cast<double>(pools));
 }
 
+double floor_of(const Calibration& calibration) {
+  return std::max(calibration.duplicate_distance, kSmallestFloor);
+}
+
 Calibration calibrate(std::size_t n, const NeighbourSource& search, const CalibrationOptions& options) {
   check_options(n, options);
   const auto found = search_all(n, search, options);
@@ -182,7 +207,9 @@ Calibration calibrate(std::size_t n, const NeighbourSource& search, const Calibr
       std::ranges::count_if(found.counts, [](std::uint8_t count) { return count < kNeighbours; }));
   require_images(n, n - calibration.excluded, options);
   fill_own(found, calibration);
-  fill_scores(found, calibration);
+  const auto rows = ranked_rows(found, calibration);
+  fill_terms(rows, calibration);
+  fill_scores(rows, calibration);
   return calibration;
 }
 

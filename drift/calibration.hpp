@@ -16,6 +16,8 @@
 #include <span>
 #include <vector>
 
+#include "drift/scores/terms.hpp"
+
 namespace driftd::drift {
 
 inline constexpr std::size_t kNeighbours =
@@ -45,15 +47,6 @@ struct CalibrationOptions {
   std::function<void(std::size_t done)> progress;  // after each block, with the rows done so far; may be empty
 };
 
-// Centre and scale of one term of the blend over the reference's leave-one-out values.
-struct Standard {
-  double median = 0;
-  double spread = 1;  // 1.4826 MAD, at least kSpreadFloor
-};
-
-// A term whose spread is under a tenth of a percent of a distance (all are logarithms) is constant up to rounding.
-inline constexpr double kSpreadFloor = 1e-3;
-
 struct Calibration {
   std::size_t n = 0;           // rows of the reference
   std::size_t duplicates = 0;  // rows that have at least one copy elsewhere in the reference
@@ -63,24 +56,34 @@ struct Calibration {
   std::vector<float> own10;
   double typical_own3 = 0;  // medians of the above, for neighbours younger than the calibration
   double typical_own10 = 0;
-  std::array<Standard, 4> terms;                    // log d1, log d10, log r3, log r10
-  std::vector<float> blend;                         // ascending leave-one-out scores, n - excluded of them
-  std::array<std::vector<float>, kNeighbours> knn;  // [k - 1]: ascending distances to the k-th distinct neighbour
+  Standards terms;
+
+  // Ascending leave-one-out scores by each rule (scorer.hpp), n - excluded of them; by k - 1 where k matters. The last
+  // three are empty in a calibration of format 1, which knew only the first two rules.
+  std::vector<float> blend;
+  std::array<std::vector<float>, kNeighbours> knn;
+  std::vector<float> rmean;
+  std::vector<float> d1r3;
+  std::array<std::vector<float>, kNeighbours> mean;
 
   // Images that p-values are ranked against.
   [[nodiscard]] std::size_t ranked() const { return blend.size(); }
 };
 
+// Distances below this are not told apart: copies of one image are 0 apart, and 0 has no logarithm.
+[[nodiscard]] double floor_of(const Calibration& calibration);
+
 // Calibrates rows 0..n-1. Rows with too few distinct neighbours among the first 16 are searched again with k doubled,
-// up to 1024 (a copy stored more often than that leaves its rows out: `excluded`). Cost: n searches, 80 bytes a row
+// up to 1024 (a copy stored more often than that leaves its rows out: `excluded`). Cost: n searches, 200 bytes a row
 // while it runs. Throws Error: invalid_argument when fewer than min_items images can be ranked (the text says how many
 // are needed and why), internal when `search` returns the wrong shape, an unknown row, or a distance that is not
 // finite. Errors of `search` pass through.
 [[nodiscard]] Calibration calibrate(std::size_t n, const NeighbourSource& search,
                                     const CalibrationOptions& options = {});
 
-// Little-endian bytes, versioned, closed by a SHA-256. About 52 bytes per row. decode() throws Error corrupt for
-// anything that encode() cannot have written, and conflict for a version newer than this program.
+// Little-endian bytes, versioned, closed by a SHA-256. About 100 bytes per row. decode() throws Error corrupt for
+// anything that encode() cannot have written, and conflict for a version newer than this program. It reads format 1,
+// too.
 [[nodiscard]] std::vector<std::byte> encode(const Calibration& calibration);
 [[nodiscard]] Calibration decode_calibration(std::span<const std::byte> bytes);
 

@@ -1,27 +1,23 @@
-// The stored form of a Calibration: magic, version, counts, terms, arrays, then the SHA-256 of all before it in
-// hexadecimal.
+// The stored form of a Calibration: an envelope of counts, terms and arrays. Format 2 adds the arrays of the rules
+// rmean, d1r3 and mean at the end.
 #include <algorithm>
 #include <cmath>
-#include <string>
+#include <utility>
 
-#include "core/digest.hpp"
-#include "core/error.hpp"
-#include "drift/bytes.hpp"
 #include "drift/calibration.hpp"
+#include "drift/envelope.hpp"
 
 namespace driftd::drift {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4C414344;  // "DCAL"
-constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kHeaderSize = 2 * sizeof(std::uint32_t);
-constexpr std::size_t kDigestSize = 64;
+constexpr std::uint32_t kVersion = 2;
 
 bool finite(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
-void check_values(const Reader& in, const Calibration& calibration) {
+void check_values(const Reader& in, const Calibration& calibration, std::uint32_t version) {
   const auto ranked = calibration.blend.size();
   in.require(calibration.excluded <= calibration.n && ranked == calibration.n - calibration.excluded && ranked > 0,
              "its counts contradict each other");
@@ -39,16 +35,17 @@ void check_values(const Reader& in, const Calibration& calibration) {
   const auto good = [&](const std::vector<float>& values) {
     return values.size() == ranked && finite(values) && std::ranges::is_sorted(values);
   };
-  in.require(good(calibration.blend) && std::ranges::all_of(calibration.knn, good),
-             "leave-one-out scores are missing or out of order");
+  const bool first_rules = good(calibration.blend) && std::ranges::all_of(calibration.knn, good);
+  const bool later_rules = version == 1 || (good(calibration.rmean) && good(calibration.d1r3) &&
+                                            std::ranges::all_of(calibration.mean, good));
+  in.require(first_rules && later_rules, "leave-one-out scores are missing or out of order");
 }
 
 }  // namespace
 
 std::vector<std::byte> encode(const Calibration& calibration) {
-  Writer out;
-  out.put(kMagic);
-  out.put(kVersion);
+  const bool of_format_1 = calibration.rmean.empty();  // read from it, and unable to grow
+  auto out = begin_envelope(kMagic, of_format_1 ? 1 : kVersion);
   out.put(static_cast<std::uint64_t>(calibration.n));
   out.put(static_cast<std::uint64_t>(calibration.duplicates));
   out.put(static_cast<std::uint64_t>(calibration.excluded));
@@ -63,27 +60,16 @@ std::vector<std::byte> encode(const Calibration& calibration) {
   out.put(std::span{calibration.own10});
   out.put(std::span{calibration.blend});
   for (const auto& distances : calibration.knn) out.put(std::span{distances});
-  const auto digest = sha256(out.bytes());
-  out.append(digest.data(), digest.size());
-  return out.take();
+  if (!of_format_1) {
+    out.put(std::span{calibration.rmean});
+    out.put(std::span{calibration.d1r3});
+    for (const auto& distances : calibration.mean) out.put(std::span{distances});
+  }
+  return seal(std::move(out));
 }
 
 Calibration decode_calibration(std::span<const std::byte> bytes) {
-  Reader header{bytes, "the calibration"};
-  header.require(header.get<std::uint32_t>() == kMagic, "it does not begin as one");
-  const auto version = header.get<std::uint32_t>();
-  if (version > kVersion) {
-    throw Error{Errc::conflict, "the calibration has format version " + std::to_string(version) +
-                                    ", this program reads up to " + std::to_string(kVersion) + ": upgrade it"};
-  }
-  header.require(version == kVersion, "its version never existed");
-  header.require(bytes.size() >= kDigestSize + kHeaderSize, "it ends too early");
-  const auto body = bytes.first(bytes.size() - kDigestSize);
-  const auto digest = sha256(body);
-  header.require(std::ranges::equal(std::as_bytes(std::span{digest}), bytes.last(kDigestSize)),
-                 "its checksum is wrong");
-
-  Reader in{body.subspan(kHeaderSize), "the calibration"};
+  auto [version, in] = open_envelope(bytes, kMagic, kVersion, "the calibration");
   Calibration calibration;
   calibration.n = in.get<std::uint64_t>();
   calibration.duplicates = in.get<std::uint64_t>();
@@ -99,8 +85,13 @@ Calibration decode_calibration(std::span<const std::byte> bytes) {
   calibration.own10 = in.floats();
   calibration.blend = in.floats();
   for (auto& distances : calibration.knn) distances = in.floats();
+  if (version >= 2) {
+    calibration.rmean = in.floats();
+    calibration.d1r3 = in.floats();
+    for (auto& distances : calibration.mean) distances = in.floats();
+  }
   in.require_end();
-  check_values(in, calibration);
+  check_values(in, calibration, version);
   return calibration;
 }
 

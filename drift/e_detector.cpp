@@ -2,54 +2,154 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
+#include <utility>
 
 #include "core/error.hpp"
 
 namespace driftd::drift {
 namespace {
 
-// The calibrator e * u^(e - 1) averaged over the p-value's cell.
-double bet(double p_value, double cell, double e) {
-  return (std::pow(p_value, e) - std::pow(std::max(0.0, p_value - cell), e)) / cell;
+constexpr double kAtRest = 2;   // mean wealth of a channel's bets below which what it has seen becomes normal
+constexpr double kFirm = 300;   // values that ranks must rest on before anything waits to become normal
+constexpr double kRecent = 50;  // images that a recent rank is a mean of
+
+constexpr auto kExponentCount = static_cast<double>(EDetector::kExponents.size());
+
+// The calibrator e * u^(e - 1) averaged over the part of [0, 1] that the value's bin takes.
+double payment(Interval part, double e) {
+  return (std::pow(part.upper, e) - std::pow(part.lower, e)) / (part.upper - part.lower);
+}
+
+void play(EDetector::Bets& bets, Interval part, double ceiling, Moment now) {
+  for (std::size_t i = 0; i < bets.size(); ++i) {
+    auto& [wealth, since] = bets[i];
+    const double e = EDetector::kExponents[i];
+    if (wealth <= 1) since = now;
+    wealth =
+        std::min(ceiling, std::max(wealth, 1.0) * payment(part, e) * std::exp(-2 * EDetector::kTolerance * (1 - e)));
+  }
+}
+
+double sum(const EDetector::Bets& bets) {
+  double wealth = 0;
+  for (const auto& bet : bets) wealth += bet.wealth;
+  return wealth;
+}
+
+double sum(const EDetector::Channel& channel) {
+  return sum(channel.upper) + (channel.both_ends ? sum(channel.lower) : 0);
+}
+
+// Of a bet in the mean of its channel's.
+double own_weight(const EDetector::Channel& channel) {
+  return 1 / ((channel.both_ends ? 2 : 1) * kExponentCount);
 }
 
 }  // namespace
 
-EDetector::EDetector(double limit) : EDetector{limit, State{}} {}
-
-EDetector::EDetector(double limit, const State& state) : limit_{limit}, state_{state} {
+EDetector::EDetector(double limit, std::vector<Channel> channels) : limit_{limit}, channels_{std::move(channels)} {
   if (!(limit > 1 && std::isfinite(limit))) {
     throw Error{Errc::invalid_argument, "an e-detector's limit is " + std::to_string(limit) + ", it must be over 1"};
   }
-  for (auto& cusum : state_) cusum.wealth = std::min(cusum.wealth, limit * static_cast<double>(state_.size()));
-}
-
-void EDetector::step(double p_value, std::size_t ranked, Moment now) {
-  const double cell = 1 / (static_cast<double>(ranked) + 1);
-  // One bet at the ceiling puts the mean at the limit: the first alarm comes as if there were no ceiling, and after the
-  // drift the wealth is soon lost again.
-  const double ceiling = limit_ * static_cast<double>(state_.size());
-  for (std::size_t i = 0; i < state_.size(); ++i) {
-    auto& [wealth, since] = state_[i];
-    const double e = kExponents[i];
-    if (wealth <= 1) since = now;
-    wealth = std::min(ceiling, std::max(wealth, 1.0) * bet(p_value, cell, e) * std::exp(-2 * kTolerance * (1 - e)));
+  if (channels_.empty()) throw Error{Errc::invalid_argument, "an e-detector needs a channel"};
+  std::size_t groups = 1;
+  for (std::size_t i = 1; i < channels_.size(); ++i) groups += channels_[i].group == channels_[i - 1].group ? 0 : 1;
+  for (auto& channel : channels_) {
+    const auto fellows = std::ranges::count(channels_, channel.group, &Channel::group);
+    weights_.push_back(own_weight(channel) / (static_cast<double>(groups) * static_cast<double>(fellows)));
+    for (auto* bets : {&channel.upper, &channel.lower}) {
+      for (auto& bet : *bets) bet.wealth = std::min(bet.wealth, limit_ / weights_.back());
+    }
   }
 }
 
-void EDetector::restart() {
-  state_ = {};
+void EDetector::step(std::span<const float> values, bool learn, Moment now) {
+  for (std::size_t i = 0; i < std::min(values.size(), channels_.size()); ++i) {
+    if (!std::isfinite(values[i])) continue;
+    auto& channel = channels_[i];
+    const auto part = channel.ranks.interval(values[i]);
+    // One bet at the ceiling puts the mean at the limit: the first alarm comes as if there were no ceiling, and after
+    // the drift the wealth is soon lost again.
+    const double ceiling = limit_ / weights_[i];
+    play(channel.upper, {1 - part.upper, 1 - part.lower}, ceiling, now);
+    if (channel.both_ends) play(channel.lower, part, ceiling, now);
+    const double share = 1 / std::min(kRecent, static_cast<double>(++channel.images) + 1);
+    channel.recent_rank += share * (channel.ranks.rank(values[i]) - channel.recent_rank);
+    if (!learn) {
+      channel.ranks.discard();
+      continue;
+    }
+    channel.ranks.learn(values[i]);
+    const bool at_rest = sum(channel) * own_weight(channel) < kAtRest;
+    if (at_rest || channel.ranks.total() < kFirm) channel.ranks.settle();
+  }
+}
+
+void EDetector::restart(bool forget) {
+  for (auto& channel : channels_) {
+    channel.upper = channel.lower = {};
+    if (!forget) continue;
+    channel.ranks.forget();
+    channel.recent_rank = 0.5;
+    channel.images = 0;
+  }
 }
 
 double EDetector::value() const {
-  double sum = 0;
-  for (const auto& cusum : state_) sum += cusum.wealth;
-  return sum / static_cast<double>(state_.size());
+  double value = 0;
+  for (std::size_t i = 0; i < channels_.size(); ++i) value += weights_[i] * sum(channels_[i]);
+  return value;
 }
 
 Moment EDetector::since() const {
-  return std::ranges::max_element(state_, {}, &Cusum::wealth)->since;
+  const Bet* best = nullptr;
+  double most = -1;
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    const auto& channel = channels_[i];
+    for (const auto* bets : {&channel.upper, channel.both_ends ? &channel.lower : &channel.upper}) {
+      for (const auto& bet : *bets) {
+        if (weights_[i] * bet.wealth <= most) continue;
+        most = weights_[i] * bet.wealth;
+        best = &bet;
+      }
+    }
+  }
+  return best->since;
+}
+
+std::vector<EDetector::Group> EDetector::groups() const {
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    if (groups.empty() || groups.back().name != channels_[i].group) groups.push_back({channels_[i].group, 0, limit_});
+    groups.back().value += weights_[i] * sum(channels_[i]);
+  }
+  const auto count = static_cast<double>(groups.size());
+  for (auto& group : groups) {
+    group.value *= count;
+    group.limit *= count;
+  }
+  return groups;
+}
+
+std::vector<EDetector::Share> EDetector::shares() const {
+  std::vector<Share> shares;
+  const double all = value();
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    const auto& channel = channels_[i];
+    shares.push_back({&channel, true, weights_[i] * sum(channel.upper) / all});
+    if (channel.both_ends) shares.push_back({&channel, false, weights_[i] * sum(channel.lower) / all});
+  }
+  std::ranges::stable_sort(shares, std::ranges::greater{}, &Share::share);
+  return shares;
+}
+
+EDetector::Channel score_channel(std::size_t ranked) {
+  return {.group = "score", .name = "score", .ranks = RankHistogram::of_ranks(ranked)};
+}
+
+float score_rank(double p_value, std::size_t ranked) {
+  const double places = static_cast<double>(ranked) + 1;
+  return static_cast<float>(places - std::round(p_value * places));
 }
 
 double limit_for(std::size_t run_length) {
@@ -61,10 +161,10 @@ double limit_for(std::size_t run_length) {
     double limit;
     double run_length;
   };
-  // Mean images until the first alarm over simulated streams of uniform ranks, 1000 ranked images;
-  // tests/bench/run_lengths.cpp repeats it, with delays under drift.
-  static constexpr std::array kSimulated{Point{30, 481},       Point{100, 2'048},    Point{300, 6'662},
-                                         Point{1'000, 24'618}, Point{3'000, 74'984}, Point{10'000, 272'708}};
+  // Mean images until the first alarm, simulated over references drawn at random (tests/bench/run_lengths.cpp), with
+  // the score alone and with eight properties beside it.
+  static constexpr std::array kSimulated{Point{30, 500},       Point{100, 2'000},    Point{300, 6'700},
+                                         Point{1'000, 24'000}, Point{3'000, 78'000}, Point{10'000, 275'000}};
   const auto wanted = static_cast<double>(run_length);
   // The end pieces go on beyond the table's ends.
   const auto* above =

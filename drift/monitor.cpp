@@ -33,7 +33,7 @@ std::optional<AlertSummary> StreamSummary::most_urgent() const {
 
 Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_event)
     : options_{std::move(options)}, on_event_{std::move(on_event)} {
-  (void)Window{options_.window, options_.confidence};
+  (void)Stream{options_, options_.rule};  // whose windows check their options
   if (options_.rule.name == kDetectorRule) {
     throw Error{Errc::invalid_argument,
                 "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
@@ -65,20 +65,23 @@ Observation Monitor::observe(std::string_view name, const ReferenceVersion& refe
       stream.restart();
       stream.reference = reference.name;
     }
+    if (options_.run_length > 0) state.prepare_detector(stream, reference);
     stream.last_ms = now_ms;
     stream.window.push(result.ood);
+    if (stream.time_window) stream.time_window->push(result.ood, now_ms);
     const Moment now{now_ms, stream.window.summary().total};
-    const double p_value = result.p_value;
+    auto watched = std::move(result.properties);
+    watched.insert(watched.begin(), score_rank(result.p_value, reference.ranked));
     if (result.ood) {
       stream.worst.add({std::move(result.request_id), now.image, result.score, result.p_value, result.distance,
                         std::move(result.neighbours)});
     }
     const std::string stream_name{name};
     state.watch_rate(stream_name, stream, reference, now);
-    if (options_.run_length > 0) state.watch_drift(stream_name, stream, p_value, reference, now);
+    if (options_.run_length > 0) state.watch_drift(stream_name, stream, watched, now);
     news = !state.events.empty() && !state.delivering;
-    const auto summary = state.summary_of(stream_name, stream);
-    return Observation{summary.window, summary.most_urgent()};
+    const auto rate_alert = stream.rate.firing(options_.rule.name);
+    return Observation{stream.window.summary(), rate_alert ? rate_alert : stream.drift.firing(kDetectorRule)};
   });
   if (news) deliver();
   return observation;
@@ -109,20 +112,20 @@ void Monitor::deliver() {
   }
 }
 
-std::vector<StreamSummary> Monitor::streams() const {
-  return state_->with([](const State& state) {
+std::vector<StreamSummary> Monitor::streams(std::int64_t now_ms) const {
+  return state_->with([&](const State& state) {
     std::vector<StreamSummary> all;
     all.reserve(state.streams.size());
-    for (const auto& [name, stream] : state.streams) all.push_back(state.summary_of(name, stream));
+    for (const auto& [name, stream] : state.streams) all.push_back(state.summary_of(name, stream, now_ms));
     return all;
   });
 }
 
-std::optional<StreamSummary> Monitor::stream(std::string_view name) const {
+std::optional<StreamSummary> Monitor::stream(std::string_view name, std::int64_t now_ms) const {
   return state_->with([&](const State& state) -> std::optional<StreamSummary> {
     const auto found = state.streams.find(name);
     if (found == state.streams.end()) return std::nullopt;
-    return state.summary_of(found->first, found->second);
+    return state.summary_of(found->first, found->second, now_ms);
   });
 }
 
@@ -142,7 +145,7 @@ void Monitor::reset(std::string_view name, std::int64_t now_ms) {
   state_->with([&](State& state) {
     auto& stream = state.stream_at(name);
     const Moment now{now_ms, stream.window.summary().total};
-    const Stream fresh{options_, *stream.rule, state.limit};
+    const Stream fresh{options_, *stream.rule};
     stream.restart();
     for (auto* watch : {&stream.rate, &stream.drift}) {
       state.resolve(*watch, now);
@@ -164,9 +167,11 @@ MonitorState Monitor::snapshot() const {
   return state_->with([](const State& state) {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
-      all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms,
-                             stream.window.state(), stream.rate.state(), stream.detector.state(), stream.drift.state(),
-                             stream.worst.candidates()});
+      all.streams.push_back(
+          {name, stream.reference, stream.first_ms, stream.last_ms, stream.window.state(),
+           stream.time_window ? stream.time_window->state() : TimeWindow::State{}, stream.rate.state(),
+           stream.detector ? stream.detector->channels() : std::vector<EDetector::Channel>{}, stream.drift.state(),
+           stream.worst.candidates()});
     }
     all.alerts.assign(state.alerts.begin(), state.alerts.end());
     return all;

@@ -21,6 +21,7 @@
 #include "drift/alert.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/evidence.hpp"
+#include "drift/time_window.hpp"
 #include "drift/window.hpp"
 
 namespace driftd::drift {
@@ -34,11 +35,12 @@ struct StreamRule {
 };
 
 struct MonitorOptions {
-  std::size_t window = 500;         // images
-  double confidence = 0.95;         // of the Wilson bounds, two-sided
-  AlertRule rule;                   // "ood-rate"; the e-detector has its resolve_after and cooldown, too
-  std::vector<StreamRule> rules;    // for some streams, in place of `rule`: the first that matches. Same name
-  std::size_t run_length = 10'000;  // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
+  std::size_t window = 500;          // images
+  std::uint32_t window_seconds = 0;  // length of a second window, by time; 0: none
+  double confidence = 0.95;          // of the Wilson bounds, two-sided
+  AlertRule rule;                    // "ood-rate"; the e-detector has its resolve_after and cooldown, too
+  std::vector<StreamRule> rules;     // for some streams, in place of `rule`: the first that matches. Same name
+  std::size_t run_length = 10'000;   // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
   std::function<std::string()>
@@ -48,9 +50,10 @@ struct MonitorOptions {
 // The reference that a stream is scored against. A stream whose reference changes starts a new window: flags of two
 // calibrations do not mix. Give each reference its own stream.
 struct ReferenceVersion {
-  std::string name;        // "default@4"
-  std::size_t ranked = 0;  // Calibration::ranked()
-  double alpha = 0.05;     // an image is out of distribution when p <= alpha
+  std::string name;                                                   // "default@4"
+  std::size_t ranked = 0;                                             // Calibration::ranked()
+  double alpha = 0.05;                                                // an image is out of distribution when p <= alpha
+  std::shared_ptr<const std::vector<EDetector::Channel>> properties;  // channels_of() its profile; may be null
 };
 
 // One scored image.
@@ -61,6 +64,7 @@ struct Result {
   double distance = 0;
   std::string request_id;
   std::vector<NearImage> neighbours;  // nearest first; may be left empty where ood is false
+  std::vector<float> properties;      // a value for each channel of the reference, NaN for none; empty: not an image
 };
 
 struct AlertSummary {
@@ -78,17 +82,20 @@ struct DetectorSummary {
   double value = 1;
   double limit = 1;                   // fires at or over it
   std::optional<AlertSummary> alert;  // firing
+  std::vector<EDetector::Group> groups;
+  std::vector<Shift> channels;  // every end that is watched, the greatest share of the value first
 };
 
 struct StreamSummary {
   std::string name;
   std::string reference;
   WindowSummary window;
+  std::optional<TimeWindowSummary> time_window;  // none when that window is off
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
   bool pending = false;                     // "ood-rate": the condition holds, not yet for long enough
   std::optional<AlertSummary> alert;        // "ood-rate", firing
-  std::optional<DetectorSummary> detector;  // "e-detector"; none when that rule is off
+  std::optional<DetectorSummary> detector;  // "e-detector"; none when that rule is off, or before the first image
   [[nodiscard]] std::optional<AlertSummary> most_urgent() const;
 };
 
@@ -110,9 +117,10 @@ struct StreamState {
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
   Window::State window;
+  TimeWindow::State time_window;
   WatchState rate;
-  EDetector::State detector;
-  WatchState drift;  // of the detector
+  std::vector<EDetector::Channel> detector;  // its channels; none before the first image
+  WatchState drift;                          // of the detector
   std::vector<Evidence> candidates;
 };
 
@@ -131,9 +139,10 @@ class Monitor {
   // that is not finite, overloaded when a new stream would exceed max_streams. What on_event throws is not passed on.
   Observation observe(std::string_view stream, const ReferenceVersion& reference, Result result, std::int64_t now_ms);
 
-  // Streams by name; alerts by time of firing, the newest first.
-  [[nodiscard]] std::vector<StreamSummary> streams() const;
-  [[nodiscard]] std::optional<StreamSummary> stream(std::string_view name) const;
+  // Streams by name, their windows by time as they are at now_ms (0: at the stream's last image); alerts by time of
+  // firing, the newest first.
+  [[nodiscard]] std::vector<StreamSummary> streams(std::int64_t now_ms = 0) const;
+  [[nodiscard]] std::optional<StreamSummary> stream(std::string_view name, std::int64_t now_ms = 0) const;
   [[nodiscard]] std::vector<Alert> alerts() const;
   [[nodiscard]] std::optional<Alert> alert(std::string_view id) const;
 

@@ -6,6 +6,19 @@
 #include "drift/silence.hpp"
 
 namespace driftd::drift {
+namespace {
+
+constexpr double kSmallestShare = 0.05;  // of the evidence, to be named in an alert
+
+std::vector<Shift> shifts_of(const EDetector& detector) {
+  std::vector<Shift> shifts;
+  for (const auto& [channel, upper, share] : detector.shares()) {
+    shifts.push_back({channel->name, upper, channel->recent_rank, share});
+  }
+  return shifts;
+}
+
+}  // namespace
 
 bool Monitor::State::good_name(std::string_view name) {
   constexpr std::size_t kMaxName = 64;
@@ -31,7 +44,7 @@ Monitor::Stream& Monitor::State::find_or_create(std::string_view name, std::int6
                                       std::to_string(options->max_streams) +
                                       " streams (max_streams); raise it or use fewer names"};
   }
-  Stream stream{*options, rule_of(name), limit};
+  Stream stream{*options, rule_of(name)};
   stream.first_ms = now_ms;
   return streams.emplace(name, std::move(stream)).first->second;
 }
@@ -78,11 +91,19 @@ void Monitor::State::watch_rate(const std::string& name, Stream& stream, const R
   if (transition == AlertMachine::Transition::resolved) resolve(watch, now);
 }
 
-void Monitor::State::watch_drift(const std::string& name, Stream& stream, double p_value,
-                                 const ReferenceVersion& reference, Moment now) {
+void Monitor::State::prepare_detector(Stream& stream, const ReferenceVersion& reference) const {
+  const auto channels = 1 + (reference.properties ? reference.properties->size() : 0);
+  if (stream.detector && stream.detector->channels().size() == channels) return;
+  std::vector<EDetector::Channel> all{score_channel(reference.ranked)};
+  if (reference.properties) all.insert(all.end(), reference.properties->begin(), reference.properties->end());
+  stream.detector.emplace(limit, std::move(all));
+}
+
+void Monitor::State::watch_drift(const std::string& name, Stream& stream, std::span<const float> values, Moment now) {
   auto& watch = stream.drift;
-  auto& detector = stream.detector;
-  detector.step(p_value, reference.ranked, now);
+  auto& detector = *stream.detector;
+  const bool drifting = !watch.alert_id.empty();
+  detector.step(values, !drifting, now);
   const auto transition = watch.machine.step({detector.over(), detector.calm()}, now);
   if (transition == AlertMachine::Transition::firing) {
     auto alert = alert_now(name, stream, now);
@@ -90,11 +111,13 @@ void Monitor::State::watch_drift(const std::string& name, Stream& stream, double
     alert.started = detector.since();
     alert.threshold = detector.limit();
     alert.false_alarm_per_image = 1 / static_cast<double>(options->run_length);
+    alert.moved = shifts_of(detector);
+    std::erase_if(alert.moved, [](const Shift& shift) { return shift.share < kSmallestShare; });
     fire(watch, std::move(alert));
   }
   if (transition == AlertMachine::Transition::resolved) {
     resolve(watch, now);
-    detector.restart();  // what is left of the old drift must not shorten the way to the next alarm
+    detector.restart(false);  // what is left of the old drift must not shorten the way to the next alarm
   }
 }
 
@@ -131,17 +154,20 @@ void Monitor::State::resolve(Watch& watch, Moment now) {
   publish(alert);
 }
 
-StreamSummary Monitor::State::summary_of(const std::string& name, const Stream& stream) const {
+StreamSummary Monitor::State::summary_of(const std::string& name, const Stream& stream, std::int64_t now_ms) const {
   StreamSummary summary;
   summary.name = name;
   summary.reference = stream.reference;
   summary.window = stream.window.summary();
+  if (stream.time_window) summary.time_window = stream.time_window->summary(std::max(now_ms, stream.last_ms));
   summary.first_ms = stream.first_ms;
   summary.last_ms = stream.last_ms;
   summary.pending = stream.rate.machine.state().phase == AlertMachine::Phase::pending;
   summary.alert = stream.rate.firing(options->rule.name);
-  if (options->run_length > 0) {
-    summary.detector = {stream.detector.value(), stream.detector.limit(), stream.drift.firing(kDetectorRule)};
+  if (stream.detector) {
+    const auto& detector = *stream.detector;
+    summary.detector = {detector.value(), detector.limit(), stream.drift.firing(kDetectorRule), detector.groups(),
+                        shifts_of(detector)};
   }
   return summary;
 }
@@ -173,7 +199,9 @@ Alert& Monitor::State::alert_at(std::string_view id) {
 
 void Monitor::State::restore_stream(const StreamState& saved) {
   if (!good_name(saved.name) || streams.size() >= options->max_streams) return;
-  Stream stream{*options, rule_of(saved.name), limit, saved.window, saved.detector};
+  Stream stream{*options, rule_of(saved.name), saved.window};
+  if (options->run_length > 0 && !saved.detector.empty()) stream.detector.emplace(limit, saved.detector);
+  if (stream.time_window) stream.time_window->resume(saved.time_window);
   stream.reference = saved.reference;
   stream.first_ms = saved.first_ms;
   stream.last_ms = saved.last_ms;
@@ -191,7 +219,7 @@ void Monitor::State::restore_alert(const Alert& saved) {
   const bool known = alert.rule == options->rule.name || (alert.rule == kDetectorRule && options->run_length > 0);
   auto found = streams.find(alert.stream);
   if (found == streams.end() && firing && known && good_name(alert.stream) && streams.size() < options->max_streams) {
-    found = streams.emplace(alert.stream, Stream{*options, rule_of(alert.stream), limit}).first;
+    found = streams.emplace(alert.stream, Stream{*options, rule_of(alert.stream)}).first;
     found->second.first_ms = found->second.last_ms = alert.fired.at_ms;
     found->second.reference = alert.reference;
   }

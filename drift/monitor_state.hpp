@@ -7,6 +7,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,19 +31,20 @@ struct Watch {
 
 struct Monitor::Stream {
   // Keeps a reference to the rule, which is among the options.
-  Stream(const MonitorOptions& options, const AlertRule& r, double limit, const Window::State& w = {},
-         const EDetector::State& d = {})
+  Stream(const MonitorOptions& options, const AlertRule& r, const Window::State& w = {})
       : rule{&r},
         window{options.window, options.confidence, w},
-        detector{limit, d},
         rate{AlertMachine{{r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}}, {}},
         drift{AlertMachine{{0, r.resolve_after, r.cooldown_images, r.cooldown_ms}}, {}},
-        worst{r.evidence, options.window} {}
+        worst{r.evidence, options.window} {
+    if (options.window_seconds > 0) time_window.emplace(options.window_seconds, r.min_size, options.confidence);
+  }
 
   void restart() {
     window.clear();
+    if (time_window) time_window->clear();
     worst.clear();
-    detector.restart();
+    detector.reset();
     rate.machine.restart_window();
     drift.machine.restart_window();
   }
@@ -51,9 +54,10 @@ struct Monitor::Stream {
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
   Window window;
-  EDetector detector;
-  Watch rate;   // by the window
-  Watch drift;  // by the detector
+  std::optional<TimeWindow> time_window;
+  std::optional<EDetector> detector;  // from the first image on, whose reference tells its channels
+  Watch rate;                         // by the window
+  Watch drift;                        // by the detector
   WorstImages worst;
 };
 
@@ -66,12 +70,12 @@ struct Monitor::State {
   Stream& stream_at(std::string_view name);
   Stream& find_or_create(std::string_view name, std::int64_t now_ms);
   void watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference, Moment now);
-  void watch_drift(const std::string& name, Stream& stream, double p_value, const ReferenceVersion& reference,
-                   Moment now);
+  void prepare_detector(Stream& stream, const ReferenceVersion& reference) const;
+  void watch_drift(const std::string& name, Stream& stream, std::span<const float> values, Moment now);
   Alert alert_now(const std::string& name, const Stream& stream, Moment now);
   void fire(Watch& watch, Alert alert);
   void resolve(Watch& watch, Moment now);
-  [[nodiscard]] StreamSummary summary_of(const std::string& name, const Stream& stream) const;
+  [[nodiscard]] StreamSummary summary_of(const std::string& name, const Stream& stream, std::int64_t now_ms) const;
   void publish(const Alert& alert);
   void forget_old_alerts();
   Alert& alert_at(std::string_view id);

@@ -1,6 +1,7 @@
 #include "drift/records.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include "drift/bytes.hpp"
 
@@ -82,6 +83,32 @@ Window::State get_window(Reader& in) {
   return window;
 }
 
+void put(Writer& out, const TimeWindow::State& window) {
+  out.put(window.seconds);
+  out.put(static_cast<std::uint64_t>(window.buckets.size()));
+  for (const auto& bucket : window.buckets) {
+    out.put(bucket.slice);
+    out.put(bucket.size);
+    out.put(bucket.flagged);
+  }
+}
+
+TimeWindow::State get_time_window(Reader& in) {
+  TimeWindow::State window;
+  window.seconds = in.get<std::uint32_t>();
+  window.buckets.resize(in.count(16));
+  std::int64_t last = std::numeric_limits<std::int64_t>::min();
+  for (auto& bucket : window.buckets) {
+    bucket.slice = in.get<std::int64_t>();
+    bucket.size = in.get<std::uint32_t>();
+    bucket.flagged = in.get<std::uint32_t>();
+    in.require(bucket.slice > last && bucket.flagged <= bucket.size, "its window by time contradicts");
+    last = bucket.slice;
+  }
+  in.require(window.buckets.size() <= TimeWindow::kBuckets, "its window by time is too long");
+  return window;
+}
+
 void put(Writer& out, const WatchState& watch) {
   out.put(static_cast<std::uint8_t>(watch.machine.phase));
   put(out, watch.machine.started);
@@ -100,21 +127,21 @@ WatchState get_watch(Reader& in) {
   return watch;
 }
 
-void put(Writer& out, const EDetector::State& detector) {
-  for (const auto& cusum : detector) {
-    out.put(cusum.wealth);
-    put(out, cusum.since);
+void put(Writer& out, const EDetector::Bets& bets) {
+  for (const auto& bet : bets) {
+    out.put(bet.wealth);
+    put(out, bet.since);
   }
 }
 
-EDetector::State get_detector(Reader& in) {
-  EDetector::State detector;
-  for (auto& cusum : detector) {
-    cusum.wealth = get_finite(in);
-    in.require(cusum.wealth >= 0, "a detector's wealth is negative");
-    cusum.since = get_moment(in);
+EDetector::Bets get_bets(Reader& in) {
+  EDetector::Bets bets;
+  for (auto& bet : bets) {
+    bet.wealth = get_finite(in);
+    in.require(bet.wealth >= 0, "a detector's wealth is negative");
+    bet.since = get_moment(in);
   }
-  return detector;
+  return bets;
 }
 
 std::uint8_t get_version(Reader& in, std::uint8_t newest) {
@@ -139,6 +166,76 @@ std::vector<std::string> get_texts(Reader& in) {
   return texts;
 }
 
+// Version 1 knew one channel, ranked against the reference alone: such a detector starts again.
+void skip_detector(Reader& in) {
+  (void)get_bets(in);
+}
+
+void put(Writer& out, const std::vector<EDetector::Channel>& channels) {
+  out.put(static_cast<std::uint64_t>(channels.size()));
+  for (const auto& channel : channels) {
+    out.put(channel.group);
+    out.put(channel.name);
+    out.put(static_cast<std::uint8_t>(channel.both_ends ? 1 : 0));
+    out.put(std::span{channel.ranks.state().edges});
+    for (const auto count : channel.ranks.state().places) out.put(count);
+    for (const auto count : channel.ranks.state().learned) out.put(count);
+    for (const auto count : channel.ranks.state().waiting) out.put(count);
+    put(out, channel.upper);
+    put(out, channel.lower);
+    out.put(channel.recent_rank);
+    out.put(channel.images);
+  }
+}
+
+EDetector::Channel get_channel(Reader& in) {
+  auto group = in.text();
+  auto name = in.text();
+  const bool both_ends = in.get<std::uint8_t>() != 0;
+  RankHistogram::State ranks;
+  ranks.edges = in.floats();
+  ranks.places.resize(ranks.edges.size() + 1);
+  ranks.learned.resize(ranks.edges.size() + 1);
+  ranks.waiting.resize(ranks.edges.size() + 1);
+  for (auto& count : ranks.places) count = in.get<std::uint32_t>();
+  for (auto& count : ranks.learned) count = in.get<std::uint32_t>();
+  for (auto& count : ranks.waiting) count = in.get<std::uint32_t>();
+  in.require(RankHistogram::sound(ranks), "a detector's ranks contradict");
+  EDetector::Channel channel{std::move(group), std::move(name), both_ends, RankHistogram{std::move(ranks)}};
+  channel.upper = get_bets(in);
+  channel.lower = get_bets(in);
+  channel.recent_rank = get_finite(in);
+  channel.images = in.get<std::uint64_t>();
+  return channel;
+}
+
+std::vector<EDetector::Channel> get_detector(Reader& in) {
+  std::vector<EDetector::Channel> channels;
+  for (auto left = in.count(1); left > 0; --left) channels.push_back(get_channel(in));
+  return channels;
+}
+
+void put(Writer& out, const std::vector<Shift>& shifts) {
+  out.put(static_cast<std::uint64_t>(shifts.size()));
+  for (const auto& shift : shifts) {
+    out.put(shift.name);
+    out.put(static_cast<std::uint8_t>(shift.upper ? 1 : 0));
+    out.put(shift.rank);
+    out.put(shift.share);
+  }
+}
+
+std::vector<Shift> get_shifts(Reader& in) {
+  std::vector<Shift> shifts(in.count(25));  // a length, a flag and two numbers
+  for (auto& shift : shifts) {
+    shift.name = in.text();
+    shift.upper = in.get<std::uint8_t>() != 0;
+    shift.rank = get_finite(in);
+    shift.share = get_finite(in);
+  }
+  return shifts;
+}
+
 }  // namespace
 
 std::vector<std::byte> encode(const Alert& alert) {
@@ -160,6 +257,7 @@ std::vector<std::byte> encode(const Alert& alert) {
   out.put(alert.false_alarm_per_image);
   out.put(alert.acknowledged_ms);
   put(out, alert.evidence);
+  put(out, alert.moved);
   return out.take();
 }
 
@@ -186,6 +284,7 @@ Alert decode_alert(std::span<const std::byte> bytes) {
   alert.acknowledged_ms = in.get<std::int64_t>();
   skip_silence(in, version);
   alert.evidence = get_evidence(in);
+  if (version >= 2) alert.moved = get_shifts(in);
   in.require_end();
   return alert;
 }
@@ -202,6 +301,7 @@ std::vector<std::byte> encode(const StreamState& stream) {
   put(out, stream.detector);
   put(out, stream.drift);
   put(out, stream.candidates);
+  put(out, stream.time_window);
   return out.take();
 }
 
@@ -216,9 +316,11 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   skip_silence(in, version);
   stream.window = get_window(in);
   stream.rate = get_watch(in);
-  stream.detector = get_detector(in);
+  if (version == 1) skip_detector(in);
+  if (version >= 2) stream.detector = get_detector(in);
   stream.drift = get_watch(in);
   stream.candidates = get_evidence(in);
+  if (version >= 2) stream.time_window = get_time_window(in);
   in.require_end();
   return stream;
 }

@@ -22,6 +22,7 @@ struct Stored {
   int width = 0;  // of the file; image may be smaller after a scaled decode
   int height = 0;
   int orientation = 1;  // EXIF, 1 to 8
+  int jpeg_quality = 100;
 };
 
 [[nodiscard]] Stored read_jpeg(Bytes bytes, const DecodeOptions& options);

@@ -65,7 +65,8 @@ Decoded decode(Bytes bytes, const DecodeOptions& options) try {
   return {.image = upright(std::move(stored.image), stored.orientation),
           .format = format,
           .width = turned ? stored.height : stored.width,
-          .height = turned ? stored.width : stored.height};
+          .height = turned ? stored.width : stored.height,
+          .jpeg_quality = stored.jpeg_quality};
 } catch (const std::bad_alloc&) {
   throw Error{Errc::overloaded, "not enough memory to decode the image; try again later or send a smaller one"};
 }

@@ -48,6 +48,7 @@ struct Decoded {
   Format format{};
   int width = 0;  // of the original, upright
   int height = 0;
+  int jpeg_quality = 100;  // 1 to 100, estimated from the quantisation table; 100 for the other formats
 };
 
 // Throws Error: unsupported_media when the bytes start like none of the four formats.

@@ -2,6 +2,7 @@
 // it a picture.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>  // jpeglib.h needs FILE
 #include <cstring>
 #include <string>
@@ -20,6 +21,23 @@ struct Layout {
   int scans = 0;
   int orientation = 1;
 };
+
+// The luminance table that the JPEG standard suggests (ITU-T T.81, table K.1), in natural order. libjpeg and most other
+// encoders scale it by quality.
+constexpr std::array<int, DCTSIZE2> kStandardTable{
+    16, 11,  10,  16, 24, 40, 51, 61, 12,  12,  14,  19,  26, 58, 60, 55,  14,  13,  16,  24, 40, 57,
+    69, 56,  14,  17, 22, 29, 51, 87, 80,  62,  18,  22,  37, 56, 68, 109, 103, 77,  24,  35, 55, 64,
+    81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98,  112, 100, 103, 99};
+
+// libjpeg's rule backwards: its table has 200 - 2 quality percent of the standard one from quality 50 up, 5000 /
+// quality percent below. Tables of other makes come out near what looks alike.
+int quality_of(const JQUANT_TBL& table) {
+  double percent = 0;
+  for (std::size_t i = 0; i < kStandardTable.size(); ++i) percent += 100.0 * table.quantval[i] / kStandardTable[i];
+  percent /= DCTSIZE2;
+  const double quality = percent <= 100 ? 100 - percent / 2 : 5000 / percent;
+  return static_cast<int>(std::lround(std::clamp(quality, 1.0, 100.0)));
+}
 
 bool stands_alone(std::uint8_t marker) {
   return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9);
@@ -84,6 +102,12 @@ class Decompressor {
   [[nodiscard]] int width() const { return static_cast<int>(info_.image_width); }
   [[nodiscard]] int height() const { return static_cast<int>(info_.image_height); }
   [[nodiscard]] int components() const { return info_.num_components; }
+
+  // By the table of the first component, luma mostly; it is there once the header is read.
+  [[nodiscard]] int quality() const {
+    const auto* table = info_.quant_tbl_ptrs[info_.comp_info[0].quant_tbl_no];
+    return table == nullptr ? 100 : quality_of(*table);
+  }
 
   // Decodes at 1/denominator of the size, into image.
   Image read_pixels(unsigned denominator) {
@@ -155,7 +179,8 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
   return {.image = jpeg.read_pixels(choose_denominator(jpeg.width(), jpeg.height(), options.min_side)),
           .width = jpeg.width(),
           .height = jpeg.height(),
-          .orientation = layout.orientation};
+          .orientation = layout.orientation,
+          .jpeg_quality = jpeg.quality()};
 }
 
 }  // namespace driftd::embed

@@ -56,9 +56,16 @@ Properties measure_properties(const Decoded& decoded) try {
           .sharpness = deviation(edges),
           .saturation = cv::mean(hsv)[1] / 255.0,
           .width = decoded.width,
-          .height = decoded.height};
+          .height = decoded.height,
+          .jpeg_quality = decoded.jpeg_quality};
 } catch (const cv::Exception& failure) {
   throw Error{Errc::internal, std::string{"OpenCV could not measure the image: "} + failure.what()};
+}
+
+std::array<float, kPropertyNames.size()> values_of(const Properties& p) {
+  return {static_cast<float>(p.brightness), static_cast<float>(p.contrast),    static_cast<float>(p.sharpness),
+          static_cast<float>(p.saturation), static_cast<float>(p.width),       static_cast<float>(p.height),
+          static_cast<float>(p.aspect()),   static_cast<float>(p.jpeg_quality)};
 }
 
 }  // namespace driftd::embed

@@ -4,6 +4,9 @@
 // on its longer side, so that they compare between cameras.
 #pragma once
 
+#include <array>
+#include <string_view>
+
 #include "embed/decode.hpp"
 
 namespace driftd::embed {
@@ -15,7 +18,15 @@ struct Properties {
   double saturation = 0;  // mean HSV saturation, 0 to 1
   int width = 0;          // of the original, pixels
   int height = 0;
+  int jpeg_quality = 100;  // 1 to 100; 100 for other formats
+
+  [[nodiscard]] double aspect() const { return height == 0 ? 1 : static_cast<double>(width) / height; }
 };
+
+// The properties by name, in one order, for those who treat them alike.
+inline constexpr std::array<std::string_view, 8> kPropertyNames{"brightness", "contrast", "sharpness", "saturation",
+                                                                "width",      "height",   "aspect",    "jpeg_quality"};
+[[nodiscard]] std::array<float, kPropertyNames.size()> values_of(const Properties& properties);
 
 [[nodiscard]] Properties measure_properties(const Decoded& decoded);
 

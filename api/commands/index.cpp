@@ -87,7 +87,8 @@ Tuned tune(index::Segment& items, const BuildOptions& options, std::size_t pools
   return tune_index(items, options.kind, tuning);
 }
 
-void embed_images(const BuildOptions& options, const embed::Bundle& bundle, index::Segment& items, Skipped& skipped) {
+void embed_images(const BuildOptions& options, const embed::Bundle& bundle, index::Segment& items, Skipped& skipped,
+                  ProfileBuilder& properties) {
   const auto sources = list_images(options.images);
   const auto embedder = embed::load_embedder(bundle);
   Progress progress{"embedding", sources.size(), options.quiet};
@@ -95,6 +96,7 @@ void embed_images(const BuildOptions& options, const embed::Bundle& bundle, inde
   embed_all(sources, bundle, *embedder, [&](Embedded&& image) {
     progress.update(++done);
     if (image.vector.empty()) return skipped.add(image);
+    properties.add(image.properties);
     const auto id = std::to_string(items.size());
     items.add({{id, image.source->label, image.source->uri, {}}}, {1, bundle.dimension, image.vector.data()});
   });
@@ -112,15 +114,17 @@ int build(const BuildOptions& options) {
   const auto bundle = embed::read_bundle(options.model);
   index::Segment items{bundle.dimension};
   Skipped skipped;
+  ProfileBuilder properties;
   if (options.vectors.empty()) {
-    embed_images(options, bundle, items, skipped);
+    embed_images(options, bundle, items, skipped, properties);
   } else {
     const auto vectors = read_npy(options.vectors);
     items.add(items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string()), vectors);
   }
   auto [calibration, search] = tune(items, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
-  const auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {});
+  auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {});
+  normal.set_profile(properties.finish());
   auto files = attachments(normal);
   files["skipped.csv"] = skipped.csv();
   index::Manifest manifest{.name = options.name,

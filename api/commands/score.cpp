@@ -67,7 +67,7 @@ void add_score_command(CLI::App& app, Chosen& chosen) {
   auto* command = app.add_subcommand("score", "Score images offline, by the same code as the service");
   command->add_option("--reference", options->reference, "Directory of the reference")->required();
   command->add_option("--model", options->model, "Bundle; default: the one that the reference was built with");
-  command->add_option("--rule", options->rule, "blend or knn")->capture_default_str();
+  command->add_option("--rule", options->rule, drift::rule_names())->capture_default_str();
   command->add_option("--k", options->k, "Neighbours listed")->capture_default_str()->check(CLI::Range(1, 10));
   command->add_option("--alpha", options->alpha, "p-value at which an image counts as out of distribution")->capture_default_str()->check(CLI::Range(0.0, 1.0));
   command->add_flag("--same-label", options->same_label, "Compare with items of the label that the nearest ones vote for");

@@ -1,11 +1,12 @@
-// Images until the e-detector's first alarm, simulated with a fixed seed: without drift for the limits of limit_for's
-// table, on ideal ranks and on references drawn at random; and the delay under contamination. One JSON line a row.
+// Images until the e-detector's first alarm, simulated with a fixed seed on references drawn at random: without drift,
+// for the limits of limit_for's table and for stated run lengths; and the delay under contamination. One JSON line a
+// row.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "drift/e_detector.hpp"
@@ -15,73 +16,135 @@ using namespace driftd::drift;
 namespace {
 
 constexpr unsigned kSeed = 1;
-constexpr std::size_t kLongest = 10'000'000;
+constexpr std::size_t kLongest = 1'000'000;
+constexpr std::size_t kProperties = 8;
 
-// Draws ranks 1 to n + 1: each as likely, or as an n-image reference drawn at random has it (uniform spacings).
-class Ranks {
+// Uniform values stand for any continuous ones: only their ranks matter.
+class Source {
  public:
-  Ranks(std::size_t ranked, std::mt19937_64& random) : ranked_{ranked}, random_{random} {}
-  void draw_reference() {
-    borders_.resize(ranked_ + 1);
-    std::exponential_distribution<double> spacing;
-    std::ranges::generate(borders_, [&] { return spacing(random_); });
-    std::partial_sum(borders_.begin(), borders_.end(), borders_.begin());
+  Source(std::size_t ranked, std::size_t properties, std::mt19937_64& random)
+      : random_{random}, references_(1 + properties, std::vector<float>(ranked)), values_(1 + properties) {
+    draw_reference();
   }
-  double p_value(double strange) {
-    const double cells = static_cast<double>(ranked_ + 1);
-    double u = std::uniform_real_distribution<double>{}(random_);
-    if (strange > 0 && std::bernoulli_distribution{strange}(random_)) u *= 0.02;  // among the 2% smallest
-    if (borders_.empty()) return (std::floor(u * cells) + 1) / cells;
-    const auto rank = std::ranges::lower_bound(borders_, u * borders_.back()) - borders_.begin();
-    return (static_cast<double>(rank) + 1) / cells;
+  void draw_reference() {
+    for (auto& reference : references_) {
+      std::ranges::generate(reference, [&] { return uniform(); });
+      std::ranges::sort(reference);
+    }
+  }
+  [[nodiscard]] EDetector detector(double limit) const {
+    std::vector<EDetector::Channel> channels{score_channel(references_[0].size())};
+    for (std::size_t i = 1; i < references_.size(); ++i) {
+      channels.push_back({"properties", std::to_string(i), true, RankHistogram::of_values(references_[i])});
+    }
+    return {limit, std::move(channels)};
+  }
+  // A share of the images has a score among the 2% largest.
+  std::span<const float> image(double strange) {
+    std::ranges::generate(values_, [&] { return uniform(); });
+    if (strange > 0 && uniform() < strange) values_[0] = 0.98F + 0.02F * values_[0];
+    const auto& scores = references_[0];
+    values_[0] = static_cast<float>(std::ranges::upper_bound(scores, values_[0]) - scores.begin());
+    return values_;
   }
 
  private:
-  std::size_t ranked_;
+  float uniform() { return std::uniform_real_distribution<float>{}(random_); }
+
   std::mt19937_64& random_;
-  std::vector<double> borders_;
+  std::vector<std::vector<float>> references_;
+  std::vector<float> values_;
 };
 
-struct Row {
+std::size_t images_until_alarm(Source& source, double limit, std::size_t calm, double strange) {
+  auto detector = source.detector(limit);
+  std::size_t image = 0;
+  for (; image < calm; detector.restart(false)) {
+    for (const auto end = std::min(calm, image + 100); image < end;) {
+      ++image;
+      detector.step(source.image(0), true, {0, image});
+    }
+  }
+  while (!detector.over() && image < calm + kLongest) {
+    ++image;
+    detector.step(source.image(strange), true, {0, image});
+  }
+  return image - calm;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+struct Setting {
   double limit;
   std::size_t ranked;
-  bool drawn;
-  double strange;
+  std::size_t properties;
+  std::size_t references;
+  std::size_t streams;  // of each reference
 };
 
-void simulate(const Row& row, std::size_t streams) {
+// stated: 0 where none is.
+void print_run_length(const Setting& setting, std::size_t stated) {
   std::mt19937_64 random{kSeed};
-  Ranks ranks{row.ranked, random};
-  std::vector<double> lengths;
-  for (std::size_t stream = 0; stream < streams; ++stream) {
-    if (row.drawn) ranks.draw_reference();
-    EDetector detector{row.limit};
-    std::size_t images = 0;
-    while (!detector.over() && images < kLongest) detector.step(ranks.p_value(row.strange), row.ranked, {0, ++images});
-    lengths.push_back(static_cast<double>(images));
+  Source source{setting.ranked, setting.properties, random};
+  std::vector<double> means;
+  for (std::size_t r = 0; r < setting.references; ++r) {
+    source.draw_reference();
+    std::vector<double> lengths(setting.streams);
+    std::ranges::generate(lengths,
+                          [&] { return static_cast<double>(images_until_alarm(source, setting.limit, 0, 0)); });
+    means.push_back(mean_of(lengths));
   }
-  std::ranges::sort(lengths);
-  const auto count = static_cast<double>(lengths.size());
-  const double mean = std::accumulate(lengths.begin(), lengths.end(), 0.0) / count;
-  std::printf(R"({"limit": %.0f, "ranked": %zu, "reference": "%s", "strange": %.2f, "streams": %zu, "mean": %.0f, )"
-              R"("tenth": %.0f, "median": %.0f})"
+  std::ranges::sort(means);
+  std::printf(R"({"row": "run length", "limit": %.0f, "stated": %zu, "reference": %zu, "properties": %zu, )"
+              R"("references": %zu, "streams": %zu, "mean": %.0f, "worst_tenth": %.0f})"
               "\n",
-              row.limit, row.ranked, row.drawn ? "drawn" : "ideal", row.strange, streams, mean,
-              lengths[lengths.size() / 10], lengths[lengths.size() / 2]);
+              setting.limit, stated, setting.ranked, setting.properties, setting.references, setting.streams,
+              mean_of(means), means[means.size() / 10]);
+  std::fflush(stdout);
+}
+
+void print_delay(const Setting& setting, std::size_t calm, double strange) {
+  std::mt19937_64 random{kSeed};
+  Source source{setting.ranked, setting.properties, random};
+  std::vector<double> delays;
+  for (std::size_t r = 0; r < setting.references; ++r) {
+    source.draw_reference();
+    delays.push_back(static_cast<double>(images_until_alarm(source, setting.limit, calm, strange)));
+  }
+  std::ranges::sort(delays);
+  std::printf(R"({"row": "delay", "limit": %.0f, "reference": %zu, "properties": %zu, "calm": %zu, "strange": %.2f, )"
+              R"("median": %.0f, "nine_tenths": %.0f})"
+              "\n",
+              setting.limit, setting.ranked, setting.properties, calm, strange, delays[delays.size() / 2],
+              delays[delays.size() * 9 / 10]);
+  std::fflush(stdout);
 }
 
 }  // namespace
 
-// run_lengths [STREAMS]: 200 by default, about 10 seconds; the table was made with 3000 and more.
+// run_lengths [EFFORT]: 1 by default, about a minute; the table was made with 20.
 int main(int argc, char** argv) {
-  const long asked = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 200;
-  if (asked < 10 || asked > 1'000'000) return std::fputs("usage: run_lengths [10 to 1000000 streams]\n", stderr), 2;
-  const auto streams = static_cast<std::size_t>(asked);
-  for (const double limit : {30.0, 100.0, 300.0, 1000.0, 3000.0}) simulate({limit, 1000, false, 0}, streams);
-  const double limit = limit_for(10'000);
-  for (const std::size_t ranked : {300U, 1000U, 5000U}) {
-    simulate({limit, ranked, false, 0}, streams);
-    simulate({limit, ranked, true, 0}, streams);
+  const long asked = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 1;
+  if (asked < 1 || asked > 1000) return std::fputs("usage: run_lengths [1 to 1000]\n", stderr), 2;
+  const auto effort = static_cast<std::size_t>(asked);
+  for (const double limit : {30.0, 100.0, 300.0, 1000.0, 3000.0, 10'000.0}) {
+    print_run_length({limit, 1000, 0, 50 * effort, 1}, 0);
   }
-  for (const double strange : {0.05, 0.10, 0.20}) simulate({limit, 1000, false, strange}, streams);
+  for (const std::size_t stated : {std::size_t{1000}, std::size_t{10'000}}) {
+    for (const std::size_t ranked : {50U, 300U, 1000U, 5000U}) {
+      print_run_length({limit_for(stated), ranked, 0, 20, 5 * effort}, stated);
+      print_run_length({limit_for(stated), ranked, kProperties, 20, effort}, stated);
+    }
+  }
+  for (const std::size_t calm : {0U, 1000U}) {
+    for (const std::size_t ranked : {300U, 1000U, 5000U}) {
+      for (const double strange : {0.05, 0.10, 0.20}) {
+        for (const std::size_t properties : {std::size_t{0}, kProperties}) {
+          print_delay({limit_for(10'000), ranked, properties, 40 * effort, 1}, calm, strange);
+        }
+      }
+    }
+  }
 }

@@ -203,7 +203,7 @@ def services(driftd, reference, folder):
             "references": {"default": str(reference)},
             "data_directory": str(home / "data"),
             "streams": {"window": 100},
-            "alerts": {"min_images": 40, "for_images": 5, "resolve_after": 10, "run_length": 10_000},
+            "alerts": {"min_images": 40, "for_images": 5, "resolve_after": 10},
         }
         for key, value in settings.items():
             config[key] = {**config[key], **value} if isinstance(config.get(key), dict) else value

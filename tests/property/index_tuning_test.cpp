@@ -64,8 +64,10 @@ TEST_CASE(
   double error = 0;
   for (std::size_t q = 0; q < kFresh; ++q) {
     const auto score_of = [&](const index::Neighbours& near) {
-      return drift::score(drift::Rule::blend, std::span{near.distances}.subspan(q * near.k, near.k),
-                          std::span{near.rows}.subspan(q * near.k, near.k), calibration);
+      return drift::score(drift::Rule::blend,
+                          drift::near_of(std::span{near.distances}.subspan(q * near.k, near.k),
+                                         std::span{near.rows}.subspan(q * near.k, near.k), calibration),
+                          calibration);
     };
     error += std::abs(score_of(found) - score_of(truth)) / kFresh;
   }

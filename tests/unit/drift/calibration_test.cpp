@@ -1,8 +1,10 @@
 #include "drift/calibration.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
+#include "core/file.hpp"
 #include "drift/scorer.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
@@ -140,6 +142,9 @@ TEST_CASE("a calibration survives its bytes") {
   CHECK(after.own10 == before.own10);
   CHECK(after.blend == before.blend);
   CHECK(after.knn == before.knn);
+  CHECK(after.rmean == before.rmean);
+  CHECK(after.d1r3 == before.d1r3);
+  CHECK(after.mean == before.mean);
   CHECK(after.typical_own3 == before.typical_own3);
   for (std::size_t i = 0; i < 4; ++i) CHECK(after.terms[i].median == before.terms[i].median);
   CHECK(encode(after) == encode(before));
@@ -158,8 +163,21 @@ TEST_CASE("every cut and every flipped byte of a stored calibration is noticed")
   }
 }
 
+TEST_CASE("a calibration of format 1 is read, with the rules that it knew") {
+  const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / "calibration-1.bin");
+  const auto old = decode_calibration(std::as_bytes(std::span{bytes}));
+  CHECK(old.n == 13);
+  CHECK(old.duplicates == 2);
+  CHECK(old.ranked() == 13);
+  CHECK(old.blend.back() == 3.20064521F);
+  CHECK(old.own3[2] == 11.3662939F);
+  CHECK(p_value(0, old, Rule::knn, 10) == 1);
+  CHECK(test::code_of([&] { return p_value(0, old, Rule::mean); }) == Errc::invalid_argument);
+  CHECK(std::ranges::equal(encode(old), std::as_bytes(std::span{bytes})));
+}
+
 TEST_CASE("a calibration of a newer format asks for a newer program") {
   auto bytes = encode(calibration_of(some_points(50)));
-  bytes[4] = std::byte{2};
+  bytes[4] = std::byte{3};
   CHECK(test::code_of([&] { return decode_calibration(bytes); }) == Errc::conflict);
 }

@@ -1,11 +1,13 @@
 #include "drift/monitor.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <map>
 #include <stdexcept>
 #include <thread>
 
+#include "drift/profile.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 
@@ -385,7 +387,9 @@ TEST_CASE("each rule raises its own alert and the window's is the more urgent") 
   CHECK(stream.alert->id != stream.detector->alert->id);
   monitor.reset("line-1", 5000);
   for (const auto& alert : monitor.alerts()) CHECK(alert.state == AlertState::resolved);
-  CHECK(monitor.stream("line-1")->detector->value == 1);
+  CHECK_FALSE(monitor.stream("line-1")->detector.has_value());
+  observe(monitor, normal(), 1);
+  CHECK(monitor.stream("line-1")->detector->value < 1);
 }
 
 TEST_CASE("a reference that changes restarts the detector, too") {
@@ -402,7 +406,7 @@ TEST_CASE("a restored detector goes on with the same value and the same alert") 
   Monitor whole{with_detector(), {}};
   Monitor first{with_detector(), {}};
   Monitor second{with_detector(), after.receiver()};
-  const auto result_at = [](int i) { return i % 6 == 0 ? strange(0.005) : normal(); };
+  const auto result_at = [](int i) { return i > 40 && i % 3 == 0 ? strange(0.005) : normal(); };
   for (int i = 0; i < 120; ++i) {
     (void)whole.observe("s", kReference, result_at(i), i);
     if (i == stop) second.restore(first.snapshot());
@@ -412,4 +416,78 @@ TEST_CASE("a restored detector goes on with the same value and the same alert") 
   CHECK(second.stream("s")->detector->value == whole.stream("s")->detector->value);
   CHECK(only_alert(second).id == only_alert(whole).id);
   CHECK(only_alert(second).started.image == only_alert(whole).started.image);
+}
+
+namespace {
+
+// Brightness from 0 to 0.99, every image 28 wide.
+ReferenceVersion with_properties() {
+  std::vector<float> brightness(100);
+  for (std::size_t i = 0; i < brightness.size(); ++i) brightness[i] = static_cast<float>(i) / 100;
+  const Profile profile{{"brightness", brightness}, {"width", std::vector<float>(100, 28)}};
+  auto reference = kReference;
+  reference.properties = std::make_shared<const std::vector<EDetector::Channel>>(channels_of(profile));
+  return reference;
+}
+
+Result image(float brightness, float width = 28) {
+  auto result = normal();
+  result.properties = {brightness, width};
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("images that turn dark raise an alert that says so, though their scores are typical") {
+  Recorder seen;
+  Monitor monitor{with_detector(), seen.receiver()};
+  const auto reference = with_properties();
+  for (int i = 0; i < 200; ++i) (void)monitor.observe("s", reference, image(static_cast<float>(i * 37 % 100) / 100), i);
+  REQUIRE(seen.alerts.empty());
+  for (int i = 0; i < 100; ++i) (void)monitor.observe("s", reference, image(-0.1F), 200 + i);
+  REQUIRE(seen.alerts.size() == 1);
+  const auto& moved = seen.alerts[0].moved;
+  REQUIRE(!moved.empty());
+  CHECK(moved[0].name == "brightness");
+  CHECK_FALSE(moved[0].upper);
+  CHECK(moved[0].rank < 0.5);
+  CHECK(moved[0].share > 0.5);
+  CHECK(seen.alerts[0].started.image == 201);
+  const auto detector = monitor.stream("s")->detector.value();
+  REQUIRE(detector.groups.size() == 2);
+  CHECK(detector.groups[1].value > detector.groups[0].value);
+}
+
+TEST_CASE("a drift that lasts keeps its alert: what is seen while it fires does not become normal") {
+  Recorder seen;
+  Monitor monitor{with_detector(), seen.receiver()};
+  observe(monitor, normal(), 200);
+  observe(monitor, strange(), 5000);
+  CHECK(std::ranges::count(seen.alerts, kDetectorRule, &Alert::rule) == 1);
+  CHECK(monitor.stream("line-1")->detector->alert.has_value());
+}
+
+TEST_CASE("vectors, which have no properties, share a stream with images") {
+  Monitor monitor{with_detector(), {}};
+  (void)monitor.observe("s", with_properties(), normal(), 0);
+  (void)monitor.observe("s", with_properties(), image(0.5F), 1);
+  (void)monitor.observe("s", with_properties(), normal(), 2);
+  CHECK(monitor.stream("s")->detector->groups.size() == 2);
+}
+
+TEST_CASE("a stream has a window by time beside that by count, and it survives a restart") {
+  auto options = quick();
+  options.window_seconds = 60;
+  Monitor first{options, {}};
+  for (int i = 0; i < 30; ++i) (void)first.observe("s", kReference, i % 3 == 0 ? strange() : normal(), i * 1000);
+  Monitor second{options, {}};
+  second.restore(first.snapshot());
+  for (auto* monitor : {&first, &second}) {
+    CHECK(monitor->stream("s")->time_window->size == 30);
+    CHECK(monitor->stream("s")->time_window->flagged == 10);
+    CHECK(monitor->stream("s", 75'000)->time_window->size < 16);
+    CHECK(monitor->stream("s")->window.size == 10);
+  }
+  options.window_seconds = TimeWindow::kMaxSeconds + 1;
+  CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
 }

@@ -22,7 +22,14 @@ Calibration plain_calibration() {
   calibration.typical_own10 = 4;
   calibration.blend = {-2, -1, -1, 0, 0.5, 1, 2, 3, 5};
   for (auto& distances : calibration.knn) distances = {1, 2, 2, 3, 4, 5, 6, 7, 9};
+  for (auto& distances : calibration.mean) distances = {1, 2, 2, 3, 4, 5, 6, 7, 9};
   return calibration;
+}
+
+// As a search answers.
+double score(Rule rule, std::span<const float> distances, std::span<const std::int64_t> rows,
+             const Calibration& calibration, std::size_t k = kDefaultK) {
+  return drift::score(rule, near_of(distances, rows, calibration), calibration, k);
 }
 
 const std::vector<float> kDistances{1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
@@ -39,12 +46,35 @@ TEST_CASE("the blend adds the standardised logarithms of d1, d10, r3 and r10") {
   CHECK(score(Rule::blend, kDistances, kRows, calibration) == Approx(moved));
 }
 
+TEST_CASE("the other rules follow their formulas") {
+  auto calibration = plain_calibration();
+  CHECK(score(Rule::mean, kDistances, kRows, calibration, 1) == 1);
+  CHECK(score(Rule::mean, kDistances, kRows, calibration, 4) == Approx(2.5));
+  CHECK(score(Rule::rmean, kDistances, kRows, calibration) == Approx(5.5 / 4));
+  calibration.terms[2] = {0.5, 2};
+  CHECK(score(Rule::d1r3, kDistances, kRows, calibration) == Approx((std::log(3.0 / 2) - 0.5) / 2));
+}
+
+TEST_CASE("a neighbour that comes with its own distances counts by them, whatever the calibration knows") {
+  auto near = near_of(kDistances, kRows, plain_calibration());
+  const double before = drift::score(Rule::rmean, near, plain_calibration());
+  for (auto& one : near) one.own10 *= 2;
+  CHECK(drift::score(Rule::rmean, near, plain_calibration()) == Approx(before / 2));
+  near[0].own3 = std::nanf("");
+  CHECK(test::code_of([&] { return drift::score(Rule::rmean, near, plain_calibration()); }) == Errc::invalid_argument);
+}
+
+TEST_CASE("a rule that an older calibration lacks is refused with what to do") {
+  CHECK(test::message_of([] { return p_value(1, plain_calibration(), Rule::d1r3); }).find("build the reference again") !=
+        std::string::npos);
+}
+
 TEST_CASE("the plain rule is the distance to the k-th neighbour") {
   const auto k = GENERATE(range<std::size_t>(1, 11));
   CHECK(score(Rule::knn, kDistances, kRows, plain_calibration(), k) == static_cast<double>(k));
 }
 
-TEST_CASE("a neighbour younger than the calibration counts by distance only") {
+TEST_CASE("a neighbour younger than the calibration has the typical own distances") {
   auto rows = kRows;
   rows[0] = 20;
   auto calibration = plain_calibration();
@@ -86,10 +116,10 @@ TEST_CASE("a score reaches the threshold exactly when its p-value is at most alp
   std::mt19937 random{3};
   const auto points = test::mixture(200, 5, random);
   const auto calibration = calibrate(points.size(), test::source_of(points));
-  const auto rule = GENERATE(Rule::blend, Rule::knn);
+  const auto rule = GENERATE(from_range(kRules));
   const double alpha = GENERATE(0.005, 0.05, 0.1, 0.5, 0.99);
   const double limit = threshold(alpha, calibration, rule);
-  const auto& ranks = rule == Rule::blend ? calibration.blend : calibration.knn[2];
+  const auto& ranks = leave_one_out(calibration, rule);
   for (const float x : ranks) {
     for (const double s : {double{x}, double{std::nextafter(x, 1e9F)}, double{std::nextafter(x, -1e9F)}}) {
       REQUIRE((s >= limit) == (p_value(s, calibration, rule) <= alpha));
@@ -106,9 +136,8 @@ TEST_CASE("an alpha that no p-value reaches says how many images it takes") {
 }
 
 TEST_CASE("rules are known by name, and an unknown one lists them") {
-  CHECK(rule_of("blend") == Rule::blend);
-  CHECK(rule_of(name_of(Rule::knn)) == Rule::knn);
-  CHECK(test::message_of([] { return rule_of("lof"); }).find("blend or knn") != std::string::npos);
+  for (const auto rule : kRules) CHECK(rule_of(name_of(rule)) == rule);
+  CHECK(test::message_of([] { return rule_of("lof"); }).find("rmean, d1r3 or mean") != std::string::npos);
 }
 
 TEST_CASE("scores of nonsense are refused") {
@@ -123,8 +152,7 @@ TEST_CASE("scores of nonsense are refused") {
   CHECK(code(Rule::blend, kDistances, none, 3) == Errc::invalid_argument);
   CHECK(code(Rule::knn, kDistances, kRows, 0) == Errc::invalid_argument);
   CHECK(code(Rule::knn, kDistances, kRows, 11) == Errc::invalid_argument);
-  CHECK(code(Rule::blend, std::vector<float>{1, 2, 3}, std::vector<std::int64_t>{1, 2, 3}, 3) ==
-        Errc::invalid_argument);
+  CHECK(code(Rule::knn, std::vector<float>{1, 2}, std::vector<std::int64_t>{1, 2, 3}, 3) == Errc::invalid_argument);
   CHECK(code(Rule::knn, std::vector<float>{1, 2, 3}, std::vector<std::int64_t>{1, 2, 3}, 3) == std::nullopt);
   CHECK(test::code_of([&] { return p_value(std::nan(""), calibration, Rule::blend); }) == Errc::invalid_argument);
 }

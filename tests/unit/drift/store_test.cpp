@@ -33,6 +33,7 @@ Alert some_alert(const std::string& id, AlertState state, std::int64_t fired_ms 
   alert.threshold = 0.1;
   alert.false_alarm_per_image = 1e-6;
   alert.acknowledged_ms = 7;
+  alert.moved = {{"brightness", false, 0.1, 0.75}};
   alert.evidence = {{"r\0q", 3, 4.5, 0.01, 0.8, {{"17", "bag", "train/bag/17.png", 0.7}, {}}}};
   return alert;
 }
@@ -44,8 +45,15 @@ StreamState some_stream(const std::string& name) {
   stream.first_ms = 1;
   stream.last_ms = 2;
   stream.window = {{true, false, true}, 30, 12};
+  stream.time_window = {60, {{1000, 5, 2}, {1001, 3, 0}}};
   stream.rate = {{AlertMachine::Phase::pending, {90, 9}, 4}, ""};
-  stream.detector[1] = {0.1 + 0.2, {80, 8}};
+  stream.detector = {score_channel(300),
+                     {"properties", "width", true, RankHistogram::of_values(std::vector<float>(9, 28))}};
+  stream.detector[1].ranks.learn(28);
+  stream.detector[1].ranks.settle();
+  stream.detector[1].ranks.learn(27);
+  stream.detector[1].lower[1] = {0.1 + 0.2, {80, 8}};
+  stream.detector[1].recent_rank = 0.25;
   stream.drift = {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
@@ -104,10 +112,20 @@ TEST_CASE("alerts and streams come back as they were saved") {
   CHECK(stream.name == "x");
   CHECK(stream.window.flags == std::vector<bool>{true, false, true});
   CHECK(stream.window.total_flagged == 12);
+  REQUIRE(stream.time_window.buckets.size() == 2);
+  CHECK(stream.time_window.seconds == 60);
+  CHECK(stream.time_window.buckets[0].flagged == 2);
   CHECK(stream.rate.machine.phase == AlertMachine::Phase::pending);
   CHECK(stream.rate.machine.held == 4);
-  CHECK(stream.detector[1].wealth == 0.1 + 0.2);
-  CHECK(stream.detector[1].since.image == 8);
+  REQUIRE(stream.detector.size() == 2);
+  CHECK(stream.detector[0].ranks.state().places == score_channel(300).ranks.state().places);
+  CHECK(stream.detector[1].name == "width");
+  CHECK(stream.detector[1].both_ends);
+  CHECK(stream.detector[1].ranks.state().learned == std::vector<std::uint32_t>{0, 1, 0});
+  CHECK(stream.detector[1].ranks.state().waiting == std::vector<std::uint32_t>{1, 0, 0});
+  CHECK(stream.detector[1].lower[1].wealth == 0.1 + 0.2);
+  CHECK(stream.detector[1].lower[1].since.image == 8);
+  CHECK(stream.detector[1].recent_rank == 0.25);
   CHECK(stream.drift.machine.phase == AlertMachine::Phase::firing);
   CHECK(stream.drift.alert_id == "a");
   CHECK(stream.candidates.at(0).image == 29);

@@ -120,6 +120,15 @@ TEST_CASE("a large JPEG is decoded at the scale that min_side allows") {
   CHECK(decoded.height == 403);
 }
 
+TEST_CASE("a JPEG's quality is told from its quantisation table, other formats have all of it") {
+  const int quality = GENERATE(1, 5, 10, 25, 49, 50, 51, 75, 90, 95);
+  const Decoded decoded = decode(test::encode_jpeg(test::picture(40, 16), test::JpegKind::baseline, quality));
+  CAPTURE(decoded.jpeg_quality);
+  CHECK(std::abs(decoded.jpeg_quality - quality) <= (quality < 25 ? 8 : 1));  // entries end at 255
+  const std::array<std::uint8_t, 4> rgba{10, 20, 30, 255};
+  CHECK(decode(test::encode_png_rgba(1, 1, rgba)).jpeg_quality == 100);
+}
+
 TEST_CASE("BMP variants beyond plain 8, 24 and 32 bits are unsupported") {
   auto bmp = test::encode_bmp(test::picture(8, 8));
   const auto [offset, value] =

@@ -34,6 +34,13 @@ TEST_CASE("a uniform grey has its brightness and nothing else") {
   CHECK(p.height == 10);
 }
 
+TEST_CASE("properties by name are in the order of their names") {
+  const auto values = values_of(
+      {.brightness = 1, .contrast = 2, .sharpness = 3, .saturation = 4, .width = 6, .height = 3, .jpeg_quality = 75});
+  CHECK(values == std::array<float, 8>{1, 2, 3, 4, 6, 3, 2, 75});
+  CHECK(kPropertyNames[6] == "aspect");
+}
+
 TEST_CASE("a checkerboard has full contrast, and finer squares are sharper") {
   const Properties coarse = properties_of(checkerboard(64, 16));
   const Properties fine = properties_of(checkerboard(64, 2));
