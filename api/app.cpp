@@ -100,7 +100,7 @@ std::vector<double> score_buckets(const drift::Calibration& calibration, const S
 
 void report_state(const std::string& name, const LiveReference& live, Metrics& metrics) {
   const auto reference = live.current();
-  metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(), reference.manifest().search.recall,
+  metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(), reference.manifest().search.recall, reference.manifest().search.score_error,
                           !live.collection().fault().empty());
   const auto fallback = reference.items->base().index().device_fallback();
   metrics.device_fallback(name, !fallback.empty());

@@ -51,6 +51,10 @@ struct Metrics::Impl {
                                .Name("driftd_reference_damaged")
                                .Help("1: files of the live version are damaged, an older one serves; the log names the file.")
                                .Register(registry);
+  Family<Gauge>& score_errors = BuildGauge()
+                                    .Name("driftd_index_score_error")
+                                    .Help("Mean absolute difference of scores by this index and by exact search, measured when it was built.")
+                                    .Register(registry);
   Family<Gauge>& fallbacks = BuildGauge()
                                  .Name("driftd_index_device_fallback")
                                  .Help("1: searches run on the CPU, though another device is configured; the log says why.")
@@ -84,11 +88,13 @@ Metrics::~Metrics() = default;
 
 void Metrics::set_model(const std::string& model) { impl_->models.Add({{"model", model}}).Set(1); }
 
-void Metrics::reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, bool damaged) {
+void Metrics::reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall,
+                              double score_error, bool damaged) {
   impl_->items.Add({{"reference", reference}}).Set(static_cast<double>(items));
   impl_->versions.Add({{"reference", reference}}).Set(static_cast<double>(version));
   impl_->changes.Add({{"reference", reference}}).Set(static_cast<double>(changes));
   impl_->recalls.Add({{"reference", reference}}).Set(recall);
+  impl_->score_errors.Add({{"reference", reference}}).Set(score_error);
   impl_->damaged.Add({{"reference", reference}}).Set(damaged ? 1 : 0);
 }
 

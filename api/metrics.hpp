@@ -24,8 +24,8 @@ class Metrics {
   // score_buckets are the calibration's quantiles, so that Prometheus alone
   // recomputes a rate over any replicas and period.
   void add_reference(const std::string& reference, const std::vector<double>& score_buckets);
-  // recall is the index's, of the 3 nearest, as measured when it was built.
-  void reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, bool damaged);
+  // recall is the index's, of the 3 nearest, score_error the mean difference of its scores from exact search's, as measured at build.
+  void reference_state(const std::string& reference, std::int64_t version, std::size_t items, std::size_t changes, double recall, double score_error, bool damaged);
   void device_fallback(const std::string& reference, bool on_cpu);
   // A live search compared with one of all cells: how many of the 3 nearest it found.
   void rechecked(const std::string& reference, std::size_t found, std::size_t wanted);

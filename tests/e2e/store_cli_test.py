@@ -9,11 +9,6 @@ import pytest
 
 
 @pytest.fixture
-def own_reference(reference, tmp_path):
-    return shutil.copytree(reference, tmp_path / "reference")
-
-
-@pytest.fixture
 def ok(run):
     """Runs `driftd index ...`, which must succeed; returns what it printed."""
 

@@ -1,6 +1,7 @@
 """A reference that changes while it serves: items, search, versions, restarts, damage."""
 
 import json
+import re
 import signal
 import threading
 import urllib.parse
@@ -176,3 +177,36 @@ def test_a_single_segment_is_served_for_reading_only(driftd, own_reference, tmp_
         assert not service.get("/v1/references/default")["writable"]
         call(service, "DELETE", f"{ITEMS}/0", expect=409)
         assert "driftd index restore" in service.log.read_text()
+
+
+def test_references_live_side_by_side(driftd, run, bundle, fashion, own_reference, tmp_path):
+    other = tmp_path / "other"
+    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", other, "--name", "other", "--quiet", "--kind", "ivf", "--max-score-error", "1")
+    assert done.returncode == 0, done.stderr
+    with services(driftd, own_reference, tmp_path) as start:
+        service = start(references={"default": str(own_reference), "other": str(other)}, scoring={"recheck_every": 1})
+        assert {r["reference"]: r["kind"] for r in service.get("/v1/references")["references"]} == {"default": "flat", "other": "ivf"}
+        image = fashion["out"][0].read_bytes()
+        call(service, "PUT", "/v1/references/other/items/only-here", image, headers=PNG)
+        assert call(service, "POST", "/v1/search?k=1&reference=other", image, headers=PNG)["neighbours"][0]["id"] == "only-here"
+        assert call(service, "POST", "/v1/search?k=1", image, headers=PNG)["neighbours"][0]["id"] != "only-here"
+        wrong = []
+
+        def score(name):
+            for i in range(30):
+                answer = service.score(fashion["in"][i], stream=name, reference=name)
+                if answer["reference"] != f"{name}@1":
+                    wrong.append(answer)
+
+        threads = [threading.Thread(target=score, args=(name,)) for name in ("default", "other", "default", "other")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        metrics = service.get("/metrics", admin=True)
+        number = lambda name: float(re.search(rf"^{name} (\S+)$", metrics, re.M)[1])  # noqa: E731
+        wanted = number('driftd_index_recheck_neighbours_total{reference="other"}')
+        assert wanted == 60 * 3 and number('driftd_index_recheck_found_total{reference="other"}') >= 0.9 * wanted
+        assert number('driftd_index_recheck_neighbours_total{reference="default"}') == 0  # exact already
+        assert 0 <= number('driftd_index_score_error{reference="other"}') <= 1
