@@ -12,36 +12,13 @@
 #include "core/guarded.hpp"
 #include "core/lock_file.hpp"
 #include "index/draft.hpp"
+#include "index/layout.hpp"
 
 namespace driftd::index {
 namespace {
 
 namespace fs = std::filesystem;
 using Mode = sqlite::Database::Mode;
-
-fs::path catalog_of(const fs::path& directory) { return directory / "catalog.db"; }
-fs::path segment_of(const fs::path& directory, std::int64_t segment) { return directory / "versions" / std::to_string(segment); }
-fs::path lock_of(const fs::path& directory) { return directory / "LOCK"; }
-fs::path build_lock_of(const fs::path& directory) { return directory / "versions" / ".lock"; }
-
-bool is_single_segment(const fs::path& directory) { return fs::exists(directory / "SHA256SUMS"); }
-
-void require_collection(const fs::path& directory) {
-  if (fs::exists(catalog_of(directory))) return;
-  throw Error{Errc::not_found, directory.string() + " is not a reference (it has no catalog.db); build one with: driftd index build"};
-}
-
-// The segments that lie in versions/, the newest first.
-std::vector<std::int64_t> segments_in(const fs::path& directory) {
-  std::vector<std::int64_t> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator{directory / "versions", error}) {
-    const auto name = entry.path().filename().string();
-    if (!name.empty() && name.size() < 18 && name.find_first_not_of("0123456789") == std::string::npos) found.push_back(std::stoll(name));
-  }
-  std::ranges::sort(found, std::greater<>{});
-  return found;
-}
 
 std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options) {
   auto segment = std::make_shared<Segment>(Segment::open(directory));
@@ -150,7 +127,7 @@ void Collection::restore(const fs::path& from, std::optional<std::int64_t> versi
   staging += ".building";
   fs::remove_all(staging);
   fs::create_directories(staging / "versions");
-  const bool single = !fs::exists(catalog_of(from)) && is_single_segment(from);
+  const bool single = is_single_segment(from);
   VersionRecord record;
   std::string name;
   std::vector<Change> changes;
@@ -182,7 +159,7 @@ void Collection::restore(const fs::path& from, std::optional<std::int64_t> versi
 std::unique_ptr<Collection> Collection::open(const fs::path& directory, CollectionOptions options) {
   std::unique_ptr<Collection> collection{new Collection{directory, std::move(options)}};
   auto& state = *collection->state_;
-  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) {
+  if (is_single_segment(directory)) {
     auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_));
     const auto version = draft->base()->manifest().version;
     state.switch_to(std::move(draft), {.version = version, .segment = version, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
@@ -459,97 +436,6 @@ std::vector<std::int64_t> Collection::prune(std::size_t keep) {
     if (!segments.contains(version.segment)) fs::remove_all(segment_of(directory_, version.segment));
   }
   return gone;
-}
-
-// --- Looking at a directory ------------------------------------------------------------------------------------------------
-
-Manifest read_live_manifest(const fs::path& directory) {
-  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return read_manifest(directory);
-  require_collection(directory);
-  const Catalog catalog{catalog_of(directory), Mode::read};
-  const auto record = catalog.version(catalog.live());
-  auto manifest = read_manifest(segment_of(directory, record.segment));
-  manifest.version = record.version;
-  return manifest;
-}
-
-std::string live_digest(const fs::path& directory) {
-  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return sha256_file(directory / "SHA256SUMS");
-  require_collection(directory);
-  const Catalog catalog{catalog_of(directory), Mode::read};
-  const auto record = catalog.version(catalog.live());
-  const auto segment = sha256_file(segment_of(directory, record.segment) / "SHA256SUMS");
-  if (record.changes == 0) return segment;
-  const auto both = segment + record.head;
-  return sha256(std::as_bytes(std::span{both}));
-}
-
-std::vector<std::string> verify_collection(const fs::path& directory) {
-  if (!fs::exists(catalog_of(directory)) && is_single_segment(directory)) return verify(directory);
-  require_collection(directory);
-  std::vector<std::string> faults;
-  std::set<std::int64_t> segments;
-  try {
-    const Catalog catalog{catalog_of(directory), Mode::read};
-    faults = catalog.verify();
-    for (const auto& version : catalog.versions()) segments.insert(version.segment);
-  } catch (const Error& error) {
-    if (error.code() != Errc::corrupt) throw;
-    faults.emplace_back(error.what());
-    for (const auto segment : segments_in(directory)) segments.insert(segment);
-  }
-  for (const auto segment : segments) {
-    const auto path = segment_of(directory, segment);
-    const auto prefix = "versions/" + std::to_string(segment) + "/";
-    if (!fs::exists(path)) {
-      faults.push_back(prefix + " is missing");
-      continue;
-    }
-    try {
-      for (const auto& fault : verify(path)) faults.push_back(prefix + fault);
-    } catch (const Error& error) {
-      faults.push_back(prefix + ": " + error.what());
-    }
-  }
-  return faults;
-}
-
-namespace {
-
-bool holds(const std::vector<std::uint8_t>& bytes, const std::vector<float>& vector) {
-  const auto* first = reinterpret_cast<const std::uint8_t*>(vector.data());
-  return std::search(bytes.begin(), bytes.end(), first, first + vector.size() * sizeof(float)) != bytes.end();
-}
-
-}  // namespace
-
-Traces traces_of(const fs::path& directory, const std::string& id) {
-  require_collection(directory);
-  const Catalog catalog{catalog_of(directory), Mode::read};
-  const auto live = catalog.version(catalog.live());
-  Traces traces;
-  std::vector<std::vector<float>> vectors;
-  for (const auto& version : catalog.versions()) {
-    auto& into = version.version == live.version ? traces.in_live : traces.in_others;
-    const auto prefix = "version " + std::to_string(version.version) + ": ";
-    const auto segment = Segment::open(segment_of(directory, version.segment));
-    if (const auto row = segment.find(id)) {
-      into.push_back(prefix + "versions/" + std::to_string(version.segment) + " holds the item");
-      vectors.push_back(segment.index().vector(*row));
-    }
-    catalog.for_each_change(version, 0, [&](Change&& change) {
-      if (change.value.item.id != id) return;
-      into.push_back(prefix + "catalog.db holds a change of the item");
-      if (!change.removed) vectors.push_back(std::move(change.value.vector));
-    });
-  }
-  for (const auto& entry : fs::directory_iterator{segment_of(directory, live.segment)}) {
-    const auto bytes = read_file(entry.path());
-    if (std::ranges::any_of(vectors, [&](const auto& vector) { return holds(bytes, vector); })) {
-      traces.in_live.push_back("versions/" + std::to_string(live.segment) + "/" + entry.path().filename().string() + " holds the bytes of its vector");
-    }
-  }
-  return traces;
 }
 
 }  // namespace driftd::index
