@@ -91,6 +91,8 @@ struct ScoreOptions {
   double alpha = 0.05;
   Among among = Among::all;
   std::string label;  // of the image, for same_label; empty: voted by its neighbours
+
+  friend bool operator==(const ScoreOptions&, const ScoreOptions&) = default;
 };
 
 // The calibration that these options rank by. Throws Error{invalid_argument} where the reference was built without it.

@@ -15,6 +15,7 @@
 #include "api/http.hpp"
 #include "api/live_reference.hpp"
 #include "api/metrics.hpp"
+#include "api/score_batcher.hpp"
 #include "drift/feedback.hpp"
 #include "drift/monitor.hpp"
 
@@ -43,7 +44,7 @@ class ScoringService {
  private:
   struct Question;
   [[nodiscard]] boost::asio::awaitable<Response> score_on_worker(Request request);
-  [[nodiscard]] Response answer(const Request& request, const Question& question);
+  [[nodiscard]] Response answer(const Request& request, const Question& question, const Score& score);
   void recheck(const Question& question, const Score& score);
 
   // Constant after construction
@@ -57,6 +58,7 @@ class ScoringService {
   drift::Monitor& monitor_;
   drift::Feedback& feedback_;
   Metrics& metrics_;
+  ScoreBatcher batcher_;
 };
 
 }  // namespace driftd::api

@@ -1,0 +1,79 @@
+#include "api/score_batcher.hpp"
+
+#include <algorithm>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <utility>
+
+namespace driftd::api {
+
+namespace asio = boost::asio;
+
+asio::awaitable<Score> ScoreBatcher::score(Reference reference, std::vector<float> vector, ScoreOptions options) {
+  auto start = [this](auto handler, Reference r, std::vector<float> v, ScoreOptions o) {
+    auto executor = asio::get_associated_executor(handler);
+    // std::function wants a copyable callback, a coroutine's handler is not; the guard keeps the pool running while we wait.
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    auto done = [shared, executor, guard = asio::make_work_guard(executor)](std::exception_ptr error, Score score) {
+      asio::post(executor, [shared, error, score = std::move(score)]() mutable { (*shared)(error, std::move(score)); });
+    };
+    submit({std::move(r), std::move(v), std::move(o), std::move(done)});
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Score)>(
+      std::move(start), asio::use_awaitable, std::move(reference), std::move(vector), std::move(options));
+}
+
+void ScoreBatcher::submit(Job job) {
+  const bool lead = waiting_.with([&](Waiting& waiting) {
+    waiting.jobs.push_back(std::move(job));
+    return !std::exchange(waiting.searching, true);
+  });
+  if (!lead) return;
+  for (;;) {
+    std::vector<Job> batch;
+    waiting_.with([&](Waiting& waiting) {
+      // One state of one reference, asked for in one way; who asks for another waits for the next turn.
+      const auto alike = [&](const Job& other) {
+        return batch.empty() || (other.reference.items == batch.front().reference.items && other.options == batch.front().options &&
+                                 other.vector.size() == batch.front().vector.size());
+      };
+      for (auto next = waiting.jobs.begin(); next != waiting.jobs.end() && batch.size() < kMostAtOnce;) {
+        if (alike(*next)) {
+          batch.push_back(std::move(*next));
+          next = waiting.jobs.erase(next);
+        } else {
+          ++next;
+        }
+      }
+      waiting.searching = !batch.empty();
+    });
+    if (batch.empty()) return;
+    run(std::move(batch));
+  }
+}
+
+void ScoreBatcher::run(std::vector<Job> jobs) {
+  Matrix vectors{0, jobs.front().vector.size()};
+  for (const auto& job : jobs) {
+    vectors.data.insert(vectors.data.end(), job.vector.begin(), job.vector.end());
+    ++vectors.rows;
+  }
+  try {
+    auto scores = api::score(jobs.front().reference, vectors, jobs.front().options);
+    for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].done(nullptr, std::move(scores[i]));
+  } catch (...) {
+    if (jobs.size() == 1) return jobs.front().done(std::current_exception(), {});
+    // One of them is at fault: each is asked alone, so that the others get their answers.
+    for (auto& job : jobs) {
+      std::vector<Job> alone;
+      alone.push_back(std::move(job));
+      run(std::move(alone));
+    }
+  }
+}
+
+}  // namespace driftd::api
