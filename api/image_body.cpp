@@ -31,22 +31,30 @@ Vector read_vector(const json::array& numbers) {
   return vector;
 }
 
-std::variant<ImageBytes, Vector> read_json(std::string_view body) {
-  boost::system::error_code error;
-  const auto value = json::parse(body, error);
-  if (error || !value.is_object()) throw Error{Errc::invalid_argument, "the body is not a JSON object"};
-  const auto& object = value.as_object();
-  if (const auto* image = object.if_contains("image"); image != nullptr && image->is_string() && object.size() == 1) {
+[[noreturn]] void refuse_json() {
+  throw Error{Errc::invalid_argument, R"(the JSON body must be {"image": "<base64>"} or {"vector": [numbers]})"};
+}
+
+std::variant<ImageBytes, Vector> read_either(const json::object& object) {
+  const auto* image = object.if_contains("image");
+  const auto* vector = object.if_contains("vector");
+  if (image != nullptr && vector == nullptr && image->is_string()) {
     auto bytes = decode_base64(image->as_string());
     if (!bytes) throw Error{Errc::invalid_argument, "\"image\" is not base64 (RFC 4648, with padding, without line breaks)"};
     ImageBytes decoded{std::move(*bytes), {}};
     decoded.bytes = decoded.owned;
     return decoded;
   }
-  if (const auto* vector = object.if_contains("vector"); vector != nullptr && vector->is_array() && object.size() == 1) {
-    return read_vector(vector->as_array());
-  }
-  throw Error{Errc::invalid_argument, R"(the JSON body must be {"image": "<base64>"} or {"vector": [numbers]})"};
+  if (vector != nullptr && image == nullptr && vector->is_array()) return read_vector(vector->as_array());
+  refuse_json();
+}
+
+std::variant<ImageBytes, Vector> read_json(std::string_view body) {
+  boost::system::error_code error;
+  const auto value = json::parse(body, error);
+  if (error || !value.is_object()) throw Error{Errc::invalid_argument, "the body is not a JSON object"};
+  if (value.as_object().size() != 1) refuse_json();
+  return read_either(value.as_object());
 }
 
 ImageBytes read_multipart(std::string_view content_type, std::string_view body) {
@@ -77,8 +85,9 @@ std::string media_type(const Request& request) {
   return type;
 }
 
-std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes) {
-  auto body = read_any(request);
+namespace {
+
+std::variant<ImageBytes, Vector> within(std::variant<ImageBytes, Vector> body, std::size_t max_image_bytes) {
   if (const auto* image = std::get_if<ImageBytes>(&body)) {
     if (image->bytes.empty()) throw Error{Errc::invalid_argument, "the body holds no image: it is empty"};
     if (image->bytes.size() > max_image_bytes) {
@@ -86,6 +95,16 @@ std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::si
     }
   }
   return body;
+}
+
+}  // namespace
+
+std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes) {
+  return within(read_any(request), max_image_bytes);
+}
+
+std::variant<ImageBytes, Vector> read_image_fields(const json::object& object, std::size_t max_image_bytes) {
+  return within(read_either(object), max_image_bytes);
 }
 
 }  // namespace driftd::api

@@ -4,6 +4,7 @@
 // for a malformed body, too_large for an image over the limit.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,5 +26,7 @@ using Vector = std::vector<float>;
 [[nodiscard]] std::string media_type(const Request& request);
 
 [[nodiscard]] std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes);
+// The same of a JSON object's "image" or "vector", one of them, beside fields of the caller's.
+[[nodiscard]] std::variant<ImageBytes, Vector> read_image_fields(const boost::json::object& object, std::size_t max_image_bytes);
 
 }  // namespace driftd::api

@@ -3,19 +3,13 @@
 #include <boost/json.hpp>
 #include <fstream>
 
+#include "api/json_body.hpp"
 #include "core/error.hpp"
 
 namespace driftd::api {
 namespace {
 
 namespace json = boost::json;
-
-std::string text_in(const json::object& object, const char* key) {
-  const auto* value = object.if_contains(key);
-  if (value == nullptr || value->is_null()) return {};
-  if (!value->is_string()) throw Error{Errc::invalid_argument, std::string{"\""} + key + "\" must be a text"};
-  return std::string{value->as_string()};
-}
 
 index::Item item_in(const std::string& line) {
   if (!line.starts_with('{')) return {.id = {}, .label = line, .uri = {}, .metadata = {}};
@@ -24,7 +18,7 @@ index::Item item_in(const std::string& line) {
   if (error || !value.is_object()) throw Error{Errc::invalid_argument, "this is no JSON object"};
   const auto& object = value.as_object();
   const auto* metadata = object.if_contains("metadata");
-  return {text_in(object, "id"), text_in(object, "label"), text_in(object, "uri"), metadata == nullptr ? "" : json::serialize(*metadata)};
+  return {text_field(object, "id"), text_field(object, "label"), text_field(object, "uri"), metadata == nullptr ? "" : json::serialize(*metadata)};
 }
 
 }  // namespace

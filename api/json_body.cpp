@@ -17,6 +17,13 @@ namespace json = boost::json;
 
 }  // namespace
 
+std::string text_field(const json::object& object, std::string_view field) {
+  const auto* value = object.if_contains(field);
+  if (value == nullptr || value->is_null()) return {};
+  if (!value->is_string()) refuse(field, "must be a text");
+  return std::string{value->as_string()};
+}
+
 JsonBody::JsonBody(std::string_view body, std::initializer_list<std::string_view> known) {
   if (body.empty()) return;
   boost::system::error_code error;

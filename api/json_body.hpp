@@ -12,6 +12,9 @@
 
 namespace driftd::api {
 
+// The text in an object's field; "" where it is missing or null.
+[[nodiscard]] std::string text_field(const boost::json::object& object, std::string_view field);
+
 class JsonBody {
  public:
   // An empty body is an empty object. Fields that are not among `known` are refused: a misspelt one would do nothing.

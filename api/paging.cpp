@@ -20,9 +20,9 @@ std::optional<std::int64_t> number_of(std::string_view text) {
 
 }  // namespace
 
-std::string query_text(const Request& request, const std::string& name) {
+std::string query_text(const Request& request, const std::string& name, const std::string& fallback) {
   const auto found = request.query.find(name);
-  return found == request.query.end() ? std::string{} : found->second;
+  return found == request.query.end() ? fallback : found->second;
 }
 
 std::size_t page_limit(const Request& request) {

@@ -15,8 +15,8 @@ namespace driftd::api {
 // ?limit=: 1 to 500, 50 when it is missing.
 [[nodiscard]] std::size_t page_limit(const Request& request);
 
-// ?NAME=, "" when it is missing.
-[[nodiscard]] std::string query_text(const Request& request, const std::string& name);
+// ?NAME=, the fallback when it is missing.
+[[nodiscard]] std::string query_text(const Request& request, const std::string& name, const std::string& fallback = {});
 
 // The last element of a page: the next page holds what is older. Written as "<number>" or "<number>.<id>"; clients take
 // it from "next_cursor" and give it back as ?cursor= unread.

@@ -3,7 +3,9 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "api/json_body.hpp"
 #include "api/messages.hpp"
+#include "api/paging.hpp"
 #include "core/error.hpp"
 
 namespace driftd::api {
@@ -22,13 +24,6 @@ json::object object_of(const std::string& body) {
   auto value = json::parse(body.empty() ? "{}" : body, error);
   if (error || !value.is_object()) throw Error{Errc::invalid_argument, "the body is not a JSON object"};
   return std::move(value.as_object());
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  if (value == nullptr || value->is_null()) return {};
-  if (!value->is_string()) throw Error{Errc::invalid_argument, "\"" + std::string{key} + "\" must be a text"};
-  return std::string{value->as_string()};
 }
 
 std::int64_t number_of(const json::object& object, std::string_view key) {
@@ -82,27 +77,15 @@ struct ItemBody {
 };
 
 void require_model(const json::object& object, const embed::Bundle& bundle) {
-  const auto model = text_of(object, "model");
+  const auto model = text_field(object, "model");
   if (model.empty() || model == bundle.id()) return;
   throw Error{Errc::conflict, "the vector is of the model " + model + ", this reference is of " + bundle.id() +
                                   "; distances between the vectors of two models mean nothing"};
 }
 
-// Takes the vector or the image out of the object.
-std::variant<ImageBytes, Vector> content_of(const json::object& object, const EmbeddingService& embedding) {
-  json::object content;
-  for (const auto* key : {"image", "vector"}) {
-    if (const auto* value = object.if_contains(key)) content[key] = *value;
-  }
-  Request request;
-  request.headers.emplace_back("content-type", "application/json");
-  request.body = json::serialize(content);
-  return read_image_body(request, embedding.max_image_bytes());
-}
-
 ItemBody item_of(const json::object& object, const std::string& id, const EmbeddingService& embedding) {
   require_model(object, embedding.bundle());
-  ItemBody body{{id, text_of(object, "label"), text_of(object, "uri"), {}}, content_of(object, embedding)};
+  ItemBody body{{id, text_field(object, "label"), text_field(object, "uri"), {}}, read_image_fields(object, embedding.max_image_bytes())};
   if (const auto* metadata = object.if_contains("metadata"); metadata != nullptr && !metadata->is_null()) {
     body.item.metadata = json::serialize(*metadata);
   }
@@ -112,11 +95,7 @@ ItemBody item_of(const json::object& object, const std::string& id, const Embedd
 ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
   const auto id = request.parameters.at("id");
   if (media_type(request) == "application/json") return item_of(object_of(request.body), id, embedding);
-  const auto query = [&](const char* name) {
-    const auto found = request.query.find(name);
-    return found == request.query.end() ? std::string{} : found->second;
-  };
-  return {{id, query("label"), query("uri"), query("metadata")}, read_image_body(request, embedding.max_image_bytes())};
+  return {{id, query_text(request, "label"), query_text(request, "uri"), query_text(request, "metadata")}, read_image_body(request, embedding.max_image_bytes())};
 }
 
 awaitable<Response> put_item(EmbeddingService& embedding, const References& references, Request request) {
@@ -163,7 +142,7 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
     std::string fault;
     try {
       if (!value.is_object()) throw Error{Errc::invalid_argument, "an item must be a JSON object"};
-      id = text_of(value.as_object(), "id");
+      id = text_field(value.as_object(), "id");
       auto item = item_of(value.as_object(), id, embedding);
       index::check(item.item);
       auto embedded = co_await embedding.embed(std::move(item.content), request.deadline);
@@ -206,7 +185,7 @@ awaitable<Response> get_reference(const References& references, Request request)
 
 awaitable<Response> post_snapshot(const References& references, Request request) {
   auto& live = writable(references, request);
-  const auto note = text_of(object_of(request.body), "note");
+  const auto note = text_field(object_of(request.body), "note");
   if (note.size() > 1024) throw Error{Errc::invalid_argument, "a note has at most 1024 bytes"};
   const auto version = live.take_snapshot(note);
   co_return json_response({{"reference", live.collection().name()}, {"version", version}, {"note", note}}, 201);

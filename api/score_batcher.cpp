@@ -1,13 +1,11 @@
 #include "api/score_batcher.hpp"
 
 #include <algorithm>
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <memory>
 #include <utility>
+
+#include "api/resumption.hpp"
 
 namespace driftd::api {
 
@@ -15,13 +13,7 @@ namespace asio = boost::asio;
 
 asio::awaitable<Score> ScoreBatcher::score(Reference reference, std::vector<float> vector, ScoreOptions options) {
   auto start = [this](auto handler, Reference r, std::vector<float> v, ScoreOptions o) {
-    auto executor = asio::get_associated_executor(handler);
-    // std::function wants a copyable callback, a coroutine's handler is not; the guard keeps the pool running while we wait.
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    auto done = [shared, executor, guard = asio::make_work_guard(executor)](std::exception_ptr error, Score score) {
-      asio::post(executor, [shared, error, score = std::move(score)]() mutable { (*shared)(error, std::move(score)); });
-    };
-    submit({std::move(r), std::move(v), std::move(o), std::move(done)});
+    submit({std::move(r), std::move(v), std::move(o), resumption<Score>(std::move(handler))});
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Score)>(
       std::move(start), asio::use_awaitable, std::move(reference), std::move(vector), std::move(options));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/messages.hpp"
+#include "api/paging.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
 
@@ -17,21 +18,16 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 double milliseconds(double seconds) { return static_cast<double>(static_cast<std::int64_t>(seconds * 1e5)) / 100; }
 
-std::string query_or(const Request& request, const std::string& name, const std::string& fallback) {
-  const auto found = request.query.find(name);
-  return found == request.query.end() ? fallback : found->second;
-}
-
 }  // namespace
 
 LiveReference& reference_of(const References& references, const Request& request) {
-  const auto reference = references.find(query_or(request, "reference", "default"));
+  const auto reference = references.find(query_text(request, "reference", "default"));
   if (reference == references.end()) throw Error{Errc::not_found, "no such reference; GET /v1/references lists them"};
   return *reference->second;
 }
 
 std::size_t count_of(const Request& request, const std::string& name, std::size_t fallback, std::size_t most) {
-  const auto text = query_or(request, name, "");
+  const auto text = query_text(request, name);
   if (text.empty()) return fallback;
   std::size_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -56,9 +52,9 @@ asio::awaitable<Response> ScoringService::score(Request request) {
 
 asio::awaitable<Response> ScoringService::score_on_worker(Request request) {
   const auto& live = reference_of(references_, request);
-  Question question{query_or(request, "stream", "default"), {}, options_, {}, 0};
+  Question question{query_text(request, "stream", "default"), {}, options_, {}, 0};
   question.options.k = count_of(request, "k", options_.k, drift::kNeighbours);
-  question.options.label = query_or(request, "label", "");
+  question.options.label = query_text(request, "label");
   question.embedded = co_await embedding_.embed(request);
   question.reference = live.current();  // after the wait, so that the answer is of the version that is live now
   const auto start = Clock::now();
