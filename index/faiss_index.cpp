@@ -21,7 +21,8 @@ using Id = faiss::Index::idx_t;
 
 constexpr int kSeed = 1234;
 constexpr int kTrainingVectorsPerCell = 64;  // more move the centroids little and cost k-means time
-constexpr auto kCode = faiss::ScalarQuantizer::QT_8bit;
+constexpr auto kByte = faiss::ScalarQuantizer::QT_8bit;
+constexpr auto kHalf = faiss::ScalarQuantizer::QT_fp16;
 
 template <class Cells, class... Options>
 std::unique_ptr<faiss::IndexIVF> make_cells(std::size_t dimension, std::size_t count, Options... options) {
@@ -42,13 +43,18 @@ std::optional<Kind> kind_of_type(const faiss::Index& index) {
   const auto& type = typeid(index);
   if (type == typeid(faiss::IndexFlatL2)) return Kind::flat;
   if (type == typeid(faiss::IndexIVFFlat)) return Kind::ivf;
-  if (type == typeid(faiss::IndexScalarQuantizer)) return Kind::sq8;
+  if (type == typeid(faiss::IndexScalarQuantizer)) {
+    const auto code = static_cast<const faiss::IndexScalarQuantizer&>(index).sq.qtype;
+    return code == kHalf ? Kind::fp16 : Kind::sq8;
+  }
   if (type == typeid(faiss::IndexIVFScalarQuantizer)) return Kind::ivfsq8;
   return std::nullopt;
 }
 
-bool sound_codes(const faiss::ScalarQuantizer& quantiser, std::size_t dimension) {
-  return quantiser.qtype == kCode && quantiser.d == dimension && quantiser.trained.size() == 2 * dimension;
+bool sound_codes(const faiss::ScalarQuantizer& quantiser, faiss::ScalarQuantizer::QuantizerType code,
+                 std::size_t dimension) {
+  return quantiser.qtype == code && quantiser.d == dimension &&
+         quantiser.trained.size() == (code == kByte ? 2 * dimension : 0);
 }
 
 // Cells that hold every row once, around as many centroids.
@@ -81,14 +87,16 @@ bool sound(const faiss::Index& index, Kind kind, std::size_t dimension) {
       return true;
     case Kind::ivf:
       return sound_cells(static_cast<const faiss::IndexIVF&>(index));
+    case Kind::fp16:
     case Kind::sq8: {
       const auto& codes = static_cast<const faiss::IndexScalarQuantizer&>(index);
-      return sound_codes(codes.sq, dimension) && codes.code_size == dimension &&
-             codes.codes.size() == static_cast<std::size_t>(index.ntotal) * dimension;
+      return sound_codes(codes.sq, kind == Kind::sq8 ? kByte : kHalf, dimension) &&
+             codes.code_size == dimension * (kind == Kind::sq8 ? 1 : 2) &&
+             codes.codes.size() == static_cast<std::size_t>(index.ntotal) * codes.code_size;
     }
     case Kind::ivfsq8: {
       const auto& cells = static_cast<const faiss::IndexIVFScalarQuantizer&>(index);
-      return sound_codes(cells.sq, dimension) && cells.code_size == dimension && cells.by_residual &&
+      return sound_codes(cells.sq, kByte, dimension) && cells.code_size == dimension && cells.by_residual &&
              sound_cells(cells);
     }
   }
@@ -103,10 +111,12 @@ std::unique_ptr<faiss::Index> make_faiss_index(Kind kind, std::size_t dimension,
       return std::make_unique<faiss::IndexFlatL2>(static_cast<Id>(dimension));
     case Kind::ivf:
       return make_cells<faiss::IndexIVFFlat>(dimension, count);
+    case Kind::fp16:
+      return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kHalf);
     case Kind::sq8:
-      return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kCode);
+      return std::make_unique<faiss::IndexScalarQuantizer>(static_cast<int>(dimension), kByte);
     case Kind::ivfsq8:
-      return make_cells<faiss::IndexIVFScalarQuantizer>(dimension, count, kCode);
+      return make_cells<faiss::IndexIVFScalarQuantizer>(dimension, count, kByte);
   }
   return nullptr;
 }

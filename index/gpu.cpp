@@ -88,8 +88,10 @@ struct GpuCopies::Impl {
 };
 
 GpuCopies::GpuCopies(const faiss::Index& index, Kind kind, const Device& device) : impl_{std::make_unique<Impl>()} {
-  if (kind == Kind::sq8)
-    throw Error{Errc::not_found, name_of(device) + ": FAISS has no GPU search for sq8; flat, ivf and ivfsq8 have one"};
+  if (kind == Kind::sq8 || kind == Kind::fp16) {
+    throw Error{Errc::not_found, name_of(device) + ": FAISS has no GPU search for " + std::string{name_of(kind)} +
+                                     "; flat, ivf and ivfsq8 have one"};
+  }
   for (const auto number : numbers_of(device)) {
     check_alive(number);
     try {

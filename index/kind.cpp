@@ -20,6 +20,8 @@ std::string_view name_of(Kind kind) {
       return "flat";
     case Kind::ivf:
       return "ivf";
+    case Kind::fp16:
+      return "fp16";
     case Kind::sq8:
       return "sq8";
     case Kind::ivfsq8:
@@ -29,11 +31,11 @@ std::string_view name_of(Kind kind) {
 }
 
 Kind kind_of(std::string_view name) {
-  for (const auto kind : {Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8}) {
+  for (const auto kind : kKinds) {
     if (name == name_of(kind)) return kind;
   }
   throw Error{Errc::invalid_argument, "this driftd knows no index kind \"" + std::string{name.substr(0, 64)} +
-                                          "\": choose flat, ivf, sq8 or ivfsq8"};
+                                          "\": choose flat, ivf, fp16, sq8 or ivfsq8"};
 }
 
 Kind automatic_kind(std::size_t count, std::size_t dimension) {

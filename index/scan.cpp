@@ -1,6 +1,7 @@
 #include "index/scan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cassert>
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::size_t kGroup = 8;  // queries that one kernel call answers
 constexpr std::size_t kPass = 64;  // queries that share one pass over the rows
+constexpr std::size_t kDecodeOnce = 4;  // queries from which on decoding a tile once beats decoding it for each
 constexpr std::size_t kTileBytes =
     256 << 10;  // of rows: a share of the second-level cache, read by every group of a pass
 constexpr std::size_t kTileRows = 256;
@@ -65,10 +67,12 @@ std::vector<float> pad(MatrixView queries) {
   return values;
 }
 
-// Where the rows are, or how they come to be: pointers to some rows that are valid until the next call.
+// Where the rows are, or how they come to be: pointers to some rows that are valid until the next call. Or, for a few
+// queries, the distances of one at once.
 class PlainRows {
  public:
   explicit PlainRows(MatrixView rows) : rows_{rows} {}
+  static constexpr bool kAtOnce = false;
   [[nodiscard]] std::size_t buffer_size(std::size_t) const { return 0; }
   void get(std::span<const std::int64_t> rows, float*, const float** out) const {
     for (const auto row : rows) *out++ = rows_.data + static_cast<std::size_t>(row) * rows_.cols;
@@ -81,6 +85,7 @@ class PlainRows {
 class ReadRows {
  public:
   ReadRows(const RowReader& read, std::size_t dimension) : read_{read}, dimension_{dimension} {}
+  static constexpr bool kAtOnce = false;
   [[nodiscard]] std::size_t buffer_size(std::size_t tile_rows) const { return tile_rows * dimension_; }
   void get(std::span<const std::int64_t> rows, float* buffer, const float** out) const {
     read_(rows, buffer);
@@ -90,6 +95,53 @@ class ReadRows {
  private:
   const RowReader& read_;
   std::size_t dimension_;
+};
+
+class DecodedRows {
+ public:
+  DecodedRows(const CodedRows& rows, std::size_t dimension)
+      : rows_{rows}, dimension_{dimension}, offset_(padded(dimension)), step_(padded(dimension)) {
+    std::ranges::copy(rows.offset, offset_.begin());
+    std::ranges::copy(rows.step, step_.begin());
+  }
+  static constexpr bool kAtOnce = true;
+  [[nodiscard]] std::size_t buffer_size(std::size_t tile_rows) const { return tile_rows * dimension_; }
+
+  void get(std::span<const std::int64_t> rows, float* buffer, const float** out) const {
+    const auto& kernel = scan_kernels().front();
+    for (const auto row : rows) {
+      const auto at = static_cast<std::size_t>(row) * dimension_;
+      if (rows_.halves != nullptr) {
+        kernel.decode_halves(rows_.halves + at, dimension_, buffer);
+      } else {
+        kernel.decode_bytes(rows_.bytes + at, scale(), dimension_, buffer);
+      }
+      *out++ = buffer;
+      buffer += dimension_;
+    }
+  }
+  void distances(std::span<const std::int64_t> rows, const float* query, float* out) const {
+    const auto& kernel = scan_kernels().front();
+    if (rows_.halves != nullptr) {
+      kernel.to_halves(pointers(rows, rows_.halves), query, dimension_, out);
+    } else {
+      kernel.to_bytes(pointers(rows, rows_.bytes), scale(), query, dimension_, out);
+    }
+  }
+
+ private:
+  [[nodiscard]] Scale scale() const { return {offset_.data(), step_.data()}; }
+  template <class Value>
+  std::span<const Value* const> pointers(std::span<const std::int64_t> rows, const Value* first) const {
+    thread_local std::array<const Value*, kTileRows> space;
+    for (std::size_t r = 0; r < rows.size(); ++r) space[r] = first + static_cast<std::size_t>(rows[r]) * dimension_;
+    return std::span{space}.first(rows.size());
+  }
+
+  const CodedRows& rows_;
+  const std::size_t dimension_;
+  std::vector<float> offset_;
+  std::vector<float> step_;
 };
 
 // What one thread works with. All of it is allocated before the threads start.
@@ -117,6 +169,16 @@ std::span<const std::int64_t> rows_between(std::size_t first, std::size_t last, 
   return out.first(count);
 }
 
+// Offers rows at these distances to a query.
+void offer(std::span<const std::int64_t> rows, const float* distances, Nearest& nearest) {
+  auto limit = nearest.limit();
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    if (!(distances[r] <= limit)) continue;
+    nearest.offer({distances[r], rows[r]});
+    limit = nearest.limit();
+  }
+}
+
 // Offers one tile's rows to each of the queries, padded and `stride` apart.
 void scan_tile(std::span<const std::int64_t> rows, std::span<const float> queries, std::size_t stride,
                std::size_t dimension, Scratch& scratch) {
@@ -127,16 +189,8 @@ void scan_tile(std::span<const std::int64_t> rows, std::span<const float> querie
     const auto together = std::bit_floor(std::min(kGroup, count - first));
     kernel.distances[static_cast<std::size_t>(std::countr_zero(together))](pointers, queries.data() + first * stride,
                                                                            stride, dimension, scratch.distances.data());
-    for (std::size_t q = 0; q < together; ++q) {
-      auto& nearest = scratch.nearest[first + q];
-      const auto* distances = scratch.distances.data() + q * rows.size();
-      auto limit = nearest.limit();
-      for (std::size_t r = 0; r < rows.size(); ++r) {
-        if (!(distances[r] <= limit)) continue;
-        nearest.offer({distances[r], rows[r]});
-        limit = nearest.limit();
-      }
-    }
+    for (std::size_t q = 0; q < together; ++q)
+      offer(rows, scratch.distances.data() + q * rows.size(), scratch.nearest[first + q]);
     first += together;
   }
 }
@@ -189,6 +243,15 @@ Neighbours scan_rows(MatrixView queries, const Rows& source, std::size_t count, 
       for (auto tile = next++; tile < tiles; tile = next++) {
         const auto begin = tile * tile_rows;
         const auto rows = rows_between(begin, std::min(count, begin + tile_rows), allowed, scratch.rows);
+        if constexpr (Rows::kAtOnce) {
+          if (now < kDecodeOnce) {
+            for (std::size_t q = 0; q < now; ++q) {
+              source.distances(rows, values.data() + q * stride, scratch.distances.data());
+              offer(rows, scratch.distances.data(), scratch.nearest[q]);
+            }
+            continue;
+          }
+        }
         source.get(rows, scratch.buffer.data(), scratch.pointers.data());
         scan_tile(rows, values, stride, dimension, scratch);
       }
@@ -205,6 +268,12 @@ Neighbours scan(MatrixView queries, MatrixView rows, std::size_t k, const RowMas
   assert(k > 0 && (queries.cols == rows.cols || rows.rows == 0));
   assert(allowed == nullptr || allowed->size() == rows.rows);
   return scan_rows(queries, PlainRows{rows}, rows.rows, k, allowed, threads);
+}
+
+Neighbours scan(MatrixView queries, const CodedRows& rows, std::size_t k, const RowMask* allowed, int threads) {
+  assert(k > 0 && (rows.halves == nullptr) != (rows.bytes == nullptr));
+  assert(allowed == nullptr || allowed->size() == rows.count);
+  return scan_rows(queries, DecodedRows{rows, queries.cols}, rows.count, k, allowed, threads);
 }
 
 Neighbours scan(MatrixView queries, std::size_t count, const RowReader& read, std::size_t k, const RowMask* allowed,

@@ -11,12 +11,23 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "core/matrix.hpp"
 #include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
 
 namespace driftd::index {
+
+// Rows stored in fewer bits than floats have, one after the other: as halves (IEEE 754 binary16), or as bytes, of which
+// byte b of column j stands for offset[j] + step[j] * b.
+struct CodedRows {
+  std::size_t count = 0;
+  const std::uint16_t* halves = nullptr;  // these
+  const std::uint8_t* bytes = nullptr;    // or those
+  std::span<const float> offset;          // of bytes
+  std::span<const float> step;
+};
 
 // Writes the vectors of some rows, one after the other. Called from several threads at once; must not throw.
 using RowReader = std::function<void(std::span<const std::int64_t> rows, float* values)>;
@@ -26,6 +37,10 @@ using RowReader = std::function<void(std::span<const std::int64_t> rows, float* 
 // agree, k be at least 1 and no value NaN (asserted).
 [[nodiscard]] Neighbours scan(MatrixView queries, MatrixView rows, std::size_t k, const RowMask* allowed = nullptr,
                               int threads = 0);
+// The same over rows that are decoded on the way: in registers for a query or a few, which then wait for nothing but
+// the memory, and once for every 64 queries otherwise.
+[[nodiscard]] Neighbours scan(MatrixView queries, const CodedRows& rows, std::size_t k,
+                              const RowMask* allowed = nullptr, int threads = 0);
 // The same over `count` rows that are stored in another way. Each is read once for every 64 queries.
 [[nodiscard]] Neighbours scan(MatrixView queries, std::size_t count, const RowReader& read, std::size_t k,
                               const RowMask* allowed = nullptr, int threads = 0);

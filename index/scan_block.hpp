@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
+
+#include "index/scan_kernel.hpp"
 
 namespace driftd::index {
 
@@ -27,11 +30,58 @@ using Floats16 = float __attribute__((vector_size(64)));
   return total(half);
 }
 
+// How the values of a row are stored, and how those from j on get into a register.
+struct Plain {
+  using Value = float;
+  template <class Vector>
+  [[gnu::always_inline]] void load(Vector& out, const float* at, std::size_t) const {
+    std::memcpy(&out, at, sizeof(Vector));
+  }
+};
+template <class Isa>
+struct Halves {
+  using Value = std::uint16_t;
+  template <class Vector>
+  [[gnu::always_inline]] void load(Vector& out, const std::uint16_t* at, std::size_t) const {
+    Isa::widen(out, at);
+  }
+};
+template <class Isa>
+struct Bytes {
+  using Value = std::uint8_t;
+  Scale scale;
+  template <class Vector>
+  [[gnu::always_inline]] void load(Vector& out, const std::uint8_t* at, std::size_t j) const {
+    Vector offset;
+    Vector step;
+    std::memcpy(&offset, scale.offset + j, sizeof(Vector));
+    std::memcpy(&step, scale.step + j, sizeof(Vector));
+    Isa::widen(out, at);
+    out = offset + step * out;
+  }
+};
+
+// For processors that do not widen: one value at a time.
+template <class Vector, class Value>
+[[gnu::always_inline]] inline void widen_each(Vector& out, const Value* at) {
+  out = Vector{};
+  for (std::size_t i = 0; i < sizeof(Vector) / sizeof(float); ++i) {
+    if constexpr (std::is_same_v<Value, std::uint16_t>) {
+      _Float16 half;
+      std::memcpy(&half, at + i, sizeof(half));
+      out[i] = static_cast<float>(half);
+    } else {
+      out[i] = static_cast<float>(at[i]);
+    }
+  }
+}
+
 // One accumulator for each of kRows x kQueries pairs; queries are padded with zeros, rows end where they end.
 // `ahead` are the rows to fetch meanwhile. Isa::keep(v) keeps v in a register: left alone, the compiler reads the query
 // from memory once for every row.
-template <class Isa, class Vector, int kRows, int kQueries>
-[[gnu::always_inline]] inline void block(const float* const* rows, const float* const* ahead, const float* queries,
+template <class Isa, class Vector, int kRows, int kQueries, class Stored>
+[[gnu::always_inline]] inline void block(const Stored& stored, const typename Stored::Value* const* rows,
+                                         const typename Stored::Value* const* ahead, const float* queries,
                                          std::size_t stride, std::size_t dimension, float* out,
                                          std::size_t out_stride) {
   constexpr auto kLanes = sizeof(Vector) / sizeof(float);
@@ -56,15 +106,16 @@ template <class Isa, class Vector, int kRows, int kQueries>
     for (int r = 0; r < kRows; ++r) {
       if constexpr (kRows > 1)
         __builtin_prefetch(ahead[r] + j, 0, 2);  // one row at a time is what the processor foresees
-      std::memcpy(&values[r], rows[r] + j, sizeof(Vector));
+      stored.load(values[r], rows[r] + j, j);
     }
     add(values, j);
   }
   if (whole < dimension) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      values[r] = Vector{};
-      std::memcpy(&values[r], rows[r] + whole, (dimension - whole) * sizeof(float));
+      typename Stored::Value last[kLanes] = {};
+      std::memcpy(last, rows[r] + whole, (dimension - whole) * sizeof(last[0]));
+      stored.load(values[r], last, whole);
     }
     add(values, whole);
   }
@@ -75,23 +126,37 @@ template <class Isa, class Vector, int kRows, int kQueries>
   }
 }
 
-template <class Isa, class Vector, int kRows, int kQueries>
-[[gnu::always_inline]] inline void distances(std::span<const float* const> rows, const float* queries,
-                                             std::size_t stride, std::size_t dimension, float* out) {
+template <class Isa, class Vector, int kRows, int kQueries, class Stored>
+[[gnu::always_inline]] inline void distances(const Stored& stored, std::span<const typename Stored::Value* const> rows,
+                                             const float* queries, std::size_t stride, std::size_t dimension,
+                                             float* out) {
   constexpr std::size_t kAhead = 8;  // measured: 4 to 16 do about as well
   const auto count = rows.size();
   std::size_t r = 0;
   for (; r + kRows <= count; r += kRows) {
     const auto* ahead = rows.data() + (r + kAhead + kRows <= count ? r + kAhead : r);
-    block<Isa, Vector, kRows, kQueries>(rows.data() + r, ahead, queries, stride, dimension, out + r, count);
+    block<Isa, Vector, kRows, kQueries>(stored, rows.data() + r, ahead, queries, stride, dimension, out + r, count);
   }
   for (; r < count; ++r)
-    block<Isa, Vector, 1, kQueries>(rows.data() + r, rows.data() + r, queries, stride, dimension, out + r, count);
+    block<Isa, Vector, 1, kQueries>(stored, rows.data() + r, rows.data() + r, queries, stride, dimension, out + r, count);
 }
 
-[[gnu::always_inline]] inline void decode(const std::uint8_t* codes, const float* offset, const float* step,
-                                          std::size_t dimension, float* values) {
-  for (std::size_t j = 0; j < dimension; ++j) values[j] = offset[j] + step[j] * static_cast<float>(codes[j]);
+template <class Vector, class Stored>
+[[gnu::always_inline]] inline void decode(const Stored& stored, const typename Stored::Value* row, std::size_t dimension,
+                                          float* values) {
+  constexpr auto kLanes = sizeof(Vector) / sizeof(float);
+  const auto whole = dimension / kLanes * kLanes;
+  Vector some;
+  for (std::size_t j = 0; j < whole; j += kLanes) {
+    stored.load(some, row + j, j);
+    std::memcpy(values + j, &some, sizeof(Vector));
+  }
+  if (whole < dimension) {
+    typename Stored::Value last[kLanes] = {};
+    std::memcpy(last, row + whole, (dimension - whole) * sizeof(last[0]));
+    stored.load(some, last, whole);
+    std::memcpy(values + whole, &some, (dimension - whole) * sizeof(float));
+  }
 }
 
 }  // namespace driftd::index

@@ -7,21 +7,34 @@ namespace {
 
 struct Portable {
   static void keep(auto&) {}
+  static void widen(auto& out, const auto* at) { widen_each(out, at); }
 };
 
 template <int kRows, int kQueries>
 void portable(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
               float* out) {
-  distances<Portable, Floats4, kRows, kQueries>(rows, queries, stride, dimension, out);
+  distances<Portable, Floats4, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
+}
+void to_halves(std::span<const std::uint16_t* const> rows, const float* query, std::size_t dimension, float* out) {
+  distances<Portable, Floats4, 1, 1>(Halves<Portable>{}, rows, query, 0, dimension, out);
+}
+void to_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* query, std::size_t dimension,
+              float* out) {
+  distances<Portable, Floats4, 1, 1>(Bytes<Portable>{scale}, rows, query, 0, dimension, out);
+}
+void decode_halves(const std::uint16_t* halves, std::size_t dimension, float* values) {
+  decode<Floats4>(Halves<Portable>{}, halves, dimension, values);
+}
+void decode_bytes(const std::uint8_t* codes, const Scale& scale, std::size_t dimension, float* values) {
+  decode<Floats4>(Bytes<Portable>{scale}, codes, dimension, values);
 }
 
-void decode_portable(const std::uint8_t* codes, const float* offset, const float* step, std::size_t dimension,
-                     float* values) {
-  decode(codes, offset, step, dimension, values);
-}
-
-constexpr ScanKernel kKernels[] = {
-    {"portable", {portable<1, 1>, portable<1, 2>, portable<2, 4>, portable<1, 8>}, decode_portable}};
+constexpr ScanKernel kKernels[] = {{"portable",
+                                    {portable<1, 1>, portable<1, 2>, portable<2, 4>, portable<1, 8>},
+                                    to_halves,
+                                    to_bytes,
+                                    decode_halves,
+                                    decode_bytes}};
 
 }  // namespace
 

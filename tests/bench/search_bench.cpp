@@ -42,7 +42,7 @@ struct Options {
   std::size_t queries = 192;
   std::vector<std::size_t> rows{1'000, 10'000, 100'000};
   std::vector<std::size_t> batches{1, 8, 64};
-  std::vector<std::string> kinds{"flat", "ivf", "sq8", "ivfsq8"};
+  std::vector<std::string> kinds{"flat", "ivf", "fp16", "sq8", "ivfsq8"};
 };
 
 struct Row {  // of the table
@@ -102,9 +102,10 @@ double read_rate(std::span<const float> values) {
 }
 
 double bytes_read(const index::Ann& ann) {
-  const bool coded = ann.kind() == index::Kind::sq8 || ann.kind() == index::Kind::ivfsq8;
+  const bool bytes = ann.kind() == index::Kind::sq8 || ann.kind() == index::Kind::ivfsq8;
+  const std::size_t stored = bytes ? 1 : ann.kind() == index::Kind::fp16 ? 2 : sizeof(float);
   const auto width = static_cast<double>(ann.dimension());
-  const auto all = static_cast<double>(ann.size()) * width * (coded ? 1 : sizeof(float));
+  const auto all = static_cast<double>(ann.size() * stored) * width;
   if (ann.nlist() == 0) return all;
   const auto nlist = static_cast<double>(ann.nlist());
   return all * static_cast<double>(ann.nprobe()) / nlist + nlist * width * sizeof(float);

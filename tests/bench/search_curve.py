@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 
-KINDS = {"flat": "#1b6ca8", "sq8": "#7a5195", "ivf": "#2f9e44", "ivfsq8": "#e8890c", "faiss": "#999999", "faiss-blas": "#cccccc"}
+KINDS = {"flat": "#1b6ca8", "fp16": "#d64545", "sq8": "#7a5195", "ivf": "#2f9e44", "ivfsq8": "#e8890c", "faiss": "#999999", "faiss-blas": "#cccccc"}
 PAGE = """# What a search costs
 
 ![Time per query against the number of vectors]({figure})

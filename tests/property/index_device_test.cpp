@@ -72,7 +72,7 @@ TEST_CASE("a device finds what the CPU finds, at the same distances") {
 
 TEST_CASE("whatever the device, an index answers, filters, grows, and says why when it stays on the CPU") {
   const auto device = GENERATE(as<std::string>{}, "cuda:0", "cuda:999", "all");
-  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::fp16, Kind::sq8, Kind::ivfsq8);
   CAPTURE(device, index::name_of(kind), index::gpu_count());
   auto f = fixture(kind, 3);
   index::RowMask allowed{kRows};
@@ -85,7 +85,7 @@ TEST_CASE("whatever the device, an index answers, filters, grows, and says why w
   CHECK(found.rows == expected.rows);
   CHECK(f.ann.search(f.queries, kFound, {&allowed}).rows == filtered.rows);
   CHECK(f.ann.search(f.queries, kRows + 1).rows[kRows - 1] >= 0);  // more than a GPU finds
-  if (index::gpu_count() == 0 || device == "cuda:999" || kind == Kind::sq8) {
+  if (index::gpu_count() == 0 || device == "cuda:999" || kind == Kind::sq8 || kind == Kind::fp16) {
     CHECK(reason.find(device) != std::string::npos);
     CHECK(reason.find('\n') == std::string::npos);
     CHECK(found.distances == expected.distances);

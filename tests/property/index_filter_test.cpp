@@ -104,7 +104,7 @@ void check_exact(const Fixture& f, const index::Neighbours& found, const RowMask
 
 TEST_CASE("a filtered search finds the nearest of the allowed rows, and of those only") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(2, random(1, 1 << 30))));
-  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::fp16, Kind::sq8, Kind::ivfsq8);
   CAPTURE(seed, index::name_of(kind));
   const auto f = fixture(kind, seed);
   for (const double share : {0.0, 0.002, 0.1, 0.5, 1.0}) {
@@ -122,7 +122,7 @@ TEST_CASE("a filtered search finds the nearest of the allowed rows, and of those
 
 TEST_CASE("one allowed row is found, whichever it is, and then nothing") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(3, random(1, 1 << 30))));
-  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::fp16, Kind::sq8, Kind::ivfsq8);
   CAPTURE(seed, index::name_of(kind));
   const auto f = fixture(kind, seed);
   for (const auto row : {std::size_t{0}, seed % kRows, kRows - 1}) {
@@ -136,7 +136,7 @@ TEST_CASE("one allowed row is found, whichever it is, and then nothing") {
 
 TEST_CASE("a batch of filtered queries is answered as the queries one by one") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(2, random(1, 1 << 30))));
-  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+  const auto kind = GENERATE(Kind::flat, Kind::ivf, Kind::fp16, Kind::sq8, Kind::ivfsq8);
   CAPTURE(seed, index::name_of(kind));
   const auto f = fixture(kind, seed);
   const auto allowed = random_mask(kRows, 0.3, seed);

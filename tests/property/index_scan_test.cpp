@@ -52,6 +52,24 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
+// By the definition of IEEE 754 binary16.
+float value_of_half(std::uint16_t half) {
+  const int exponent = half >> 10 & 31;
+  const int mantissa = half & 1023;
+  const auto size = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+  return static_cast<float>((half & 0x8000) != 0 ? -size : size);
+}
+
+// Finite halves, and bytes.
+std::pair<std::vector<std::uint16_t>, std::vector<std::uint8_t>> random_codes(std::size_t rows, std::size_t cols,
+                                                                              std::mt19937_64& random) {
+  std::vector<std::uint16_t> halves(rows * cols);
+  std::vector<std::uint8_t> bytes(rows * cols);
+  for (auto& half : halves) half = static_cast<std::uint16_t>((random() & 0x83FF) | (random() % 31) << 10);
+  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random());
+  return {halves, bytes};
+}
+
 }  // namespace
 
 TEST_CASE("a scan finds what brute force finds, equal distances by row, whatever the shape, the mask and the threads") {
@@ -146,6 +164,13 @@ TEST_CASE("every kernel that this machine can run computes the distances and dec
   for (std::size_t q = 0; q < 8; ++q) std::ranges::fill(queries.row(q).subspan(cols), 0.0F);
   std::vector<const float*> pointers;
   for (std::size_t r = 0; r < count; ++r) pointers.push_back(rows.row(r).data());
+  const auto coded = random_codes(count, cols, random);
+  const index::Scale scale{queries.row(1).data(), queries.row(2).data()};
+  const auto pointers_of = [](const Matrix& m) {
+    std::vector<const float*> all;
+    for (std::size_t r = 0; r < m.rows; ++r) all.push_back(m.row(r).data());
+    return all;
+  };
   for (const auto& kernel : index::scan_kernels()) {
     CAPTURE(std::string{kernel.name});
     for (std::size_t entry = 0; entry < kernel.distances.size(); ++entry) {
@@ -159,11 +184,65 @@ TEST_CASE("every kernel that this machine can run computes the distances and dec
         }
       }
     }
-    std::vector<std::uint8_t> codes(cols);
-    for (auto& code : codes) code = static_cast<std::uint8_t>(random());
+    const auto& [halves, bytes] = coded;
     std::vector<float> decoded(cols);
-    kernel.decode(codes.data(), rows.row(0).data(), queries.row(0).data(), cols, decoded.data());
-    for (std::size_t j = 0; j < cols; ++j)
-      CHECK(decoded[j] == Approx(rows.row(0)[j] + double{queries.row(0)[j]} * codes[j]).epsilon(1e-5).margin(1e-4));
+    std::vector<float> squares(count);
+    std::vector<float> expected(count);
+    std::vector<const std::uint16_t*> half_rows;
+    std::vector<const std::uint8_t*> byte_rows;
+    Matrix from_halves{count, cols};
+    Matrix from_bytes{count, cols};
+    for (std::size_t r = 0; r < count; ++r) {
+      half_rows.push_back(halves.data() + r * cols);
+      byte_rows.push_back(bytes.data() + r * cols);
+      kernel.decode_halves(half_rows[r], cols, from_halves.row(r).data());
+      kernel.decode_bytes(byte_rows[r], scale, cols, from_bytes.row(r).data());
+      for (std::size_t j = 0; j < cols; ++j) {
+        CHECK(from_halves.row(r)[j] == value_of_half(half_rows[r][j]));
+        CHECK(from_bytes.row(r)[j] ==
+              Approx(scale.offset[j] + double{scale.step[j]} * byte_rows[r][j]).epsilon(1e-5).margin(1e-4));
+      }
+    }
+    kernel.to_halves(half_rows, queries.data.data(), cols, squares.data());
+    kernel.distances[0](pointers_of(from_halves), queries.data.data(), stride, cols, expected.data());
+    CHECK(same_bits(squares, expected));
+    kernel.to_bytes(byte_rows, scale, queries.data.data(), cols, squares.data());
+    kernel.distances[0](pointers_of(from_bytes), queries.data.data(), stride, cols, expected.data());
+    CHECK(same_bits(squares, expected));
   }
+}
+
+TEST_CASE("rows in fewer bits are scanned as the rows that they stand for") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(take(30, random(1, 1 << 30))));
+  std::mt19937_64 random{seed};
+  const auto cols = 1 + random() % 70;
+  const auto count = random() % 700;
+  const auto queries = normal_numbers(1 + random() % (random() % 2 == 0 ? 1 : 20), cols, random);
+  const auto [halves, bytes] = random_codes(count, cols, random);
+  const auto scale = normal_numbers(2, cols, random);
+  std::optional<RowMask> allowed;
+  if (random() % 2 == 0) {
+    allowed.emplace(count);
+    for (std::size_t i = 0; i < count; ++i) allowed->set(i, random() % 3 == 0);
+  }
+  const auto* mask = allowed ? &*allowed : nullptr;
+  CAPTURE(seed, cols, count, queries.rows, allowed.has_value());
+  Matrix from_halves{count, cols};
+  Matrix from_bytes{count, cols};
+  for (std::size_t i = 0; i < count * cols; ++i) {
+    from_halves.data[i] = value_of_half(halves[i]);
+    from_bytes.data[i] = std::fma(scale.row(1)[i % cols], static_cast<float>(bytes[i]), scale.row(0)[i % cols]);
+  }
+  const auto check = [&](const index::CodedRows& coded, const Matrix& plain, double rounding) {
+    const auto found = index::scan(queries, coded, 7, mask);
+    const auto expected = index::scan(queries, plain, 7, mask);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < found.rows.size(); ++i) {
+      if (expected.rows[i] < 0) wrong += found.rows[i] < 0 ? 0 : 1;
+      else wrong += std::abs(found.distances[i] - expected.distances[i]) <= rounding * expected.distances[i] ? 0 : 1;
+    }
+    CHECK(wrong == 0);
+  };
+  check({.count = count, .halves = halves.data()}, from_halves, 0);
+  check({.count = count, .bytes = bytes.data(), .offset = scale.row(0), .step = scale.row(1)}, from_bytes, 1e-5);
 }

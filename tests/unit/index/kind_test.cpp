@@ -31,7 +31,7 @@ Ann ann_of(Kind kind, MatrixView vectors) {
 }
 
 Kind any_kind() {
-  return GENERATE(Kind::flat, Kind::ivf, Kind::sq8, Kind::ivfsq8);
+  return GENERATE(Kind::flat, Kind::ivf, Kind::fp16, Kind::sq8, Kind::ivfsq8);
 }
 
 // Points so far apart that no code can exchange them: i on the axis i % dimension, at 1, 2, 3 ...
@@ -81,12 +81,25 @@ TEST_CASE("stored vectors are the ones given, up to half a code step where they 
   CAPTURE(index::name_of(kind));
   const auto vectors = test::clustered_unit_vectors(kRows, kDimension, 6);
   const auto ann = ann_of(kind, vectors);
-  const bool coded = kind == Kind::sq8 || kind == Kind::ivfsq8;
-  const float step = 2.0F / 255;  // unit vectors: no dimension spans more than 2
+  float step = 0;
+  if (kind == Kind::sq8 || kind == Kind::ivfsq8) step = 2.0F / 255;  // unit vectors: no dimension spans more than 2
+  if (kind == Kind::fp16) step = 0x1p-12F;  // 11 bits of numbers below 1
   for (std::size_t i = 0; i < kRows; ++i) {
     const auto stored = ann.vector(i);
-    for (std::size_t d = 0; d < kDimension; ++d) REQUIRE(std::abs(stored[d] - vectors.row(i)[d]) <= (coded ? step : 0));
+    for (std::size_t d = 0; d < kDimension; ++d) REQUIRE(std::abs(stored[d] - vectors.row(i)[d]) <= step);
   }
+}
+
+TEST_CASE("halves refuse what they cannot hold, at building and at adding") {
+  Matrix vectors{3, kDimension};
+  auto halves = ann_of(Kind::fp16, vectors);
+  vectors.row(1)[2] = -65505;
+  CHECK(test::message_of([&] { halves.add(vectors); }).find("at most 65504") != std::string::npos);
+  CHECK(halves.size() == 3);
+  CHECK(test::code_of([&] { return ann_of(Kind::fp16, vectors); }) == Errc::invalid_argument);
+  vectors.row(1)[2] = -65504;
+  halves.add(vectors);
+  CHECK(halves.vector(4)[2] == -65504);
 }
 
 TEST_CASE("one query and a batch give the same rows and distances, to the bit") {
@@ -233,6 +246,6 @@ TEST_CASE("auto is exact up to 100,000 vectors of 512 values, and cells beyond")
 TEST_CASE("kinds are known by name, an unknown one lists them, and none learns from nothing") {
   const auto kind = any_kind();
   CHECK(index::kind_of(index::name_of(kind)) == kind);
-  CHECK(test::message_of([] { return index::kind_of("hnsw"); }).find("flat, ivf, sq8 or ivfsq8") != std::string::npos);
+  CHECK(test::message_of([] { return index::kind_of("hnsw"); }).find("flat, ivf, fp16, sq8 or ivfsq8") != std::string::npos);
   CHECK(test::code_of([&] { return Ann{4}.converted(kind); }) == Errc::invalid_argument);
 }
