@@ -85,7 +85,7 @@ EmbeddingService::Options embedding_options(const Config& config) {
 
 ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}}; }
 
-LiveReference::Options live_options(const StoreConfig& store) { return {store.compact_share, store.compact_min, index::device_of(store.device), store.keep_versions}; }
+LiveReference::Options live_options(const StoreConfig& store) { return {.compact_share = store.compact_share, .compact_min = store.compact_min, .device = index::device_of(store.device), .keep_versions = store.keep_versions}; }
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
@@ -109,11 +109,16 @@ void report_state(const std::string& name, const LiveReference& live, Metrics& m
 References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics, Readiness& progress) {
   References references;
   for (const auto& [name, directory] : config.references) {
-    progress.with([&](auto& reason) {
-      reason = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " + std::to_string(config.references.size()) + ")";
-    });
+    const auto what = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " + std::to_string(config.references.size()) + ")";
+    progress.with([&](auto& reason) { reason = what; });
+    auto options = live_options(config.store);
+    options.opening = [&progress, what](double share) {
+      if (auto text = what + ": " + std::to_string(static_cast<int>(100 * share)) + "% of its bytes verified"; share < 1) {
+        progress.with([&](auto& reason) { reason = std::move(text); });
+      }
+    };
     auto& live = references[name];
-    live = std::make_unique<LiveReference>(directory, bundle, live_options(config.store), [&live, name = name, &metrics] {
+    live = std::make_unique<LiveReference>(directory, bundle, options, [&live, name = name, &metrics] {
       if (live) report_state(name, *live, metrics);
     });
     const auto reference = live->current();

@@ -1,6 +1,7 @@
 #include "api/index_tuning.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -100,7 +101,35 @@ class Sample {
   Matrix queries_;
 };
 
+// The median over a few single queries, of the time on this machine as it is now.
+double query_ms(const index::Ann& index) {
+  constexpr std::size_t kTimes = 21;
+  std::vector<double> times;
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    const auto query = index.vector(i * index.size() / kTimes);
+    const auto start = std::chrono::steady_clock::now();
+    (void)index.search({1, query.size(), query.data()}, drift::kNeighbours);
+    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::ranges::nth_element(times, times.begin() + kTimes / 2);
+  return times[kTimes / 2];
+}
+
+index::Kind kind_for(const index::Segment& items, const std::string& kind, const TuningOptions& options) {
+  if (kind != "auto") return index::kind_of(kind);
+  if (options.max_query_ms == 0) return index::automatic_kind(items.size(), items.dimension());
+  return items.size() == 0 || query_ms(items.index()) <= options.max_query_ms ? index::Kind::flat : index::Kind::ivf;
+}
+
+// Whether "auto" had better keep exact search than cells that are tuned.
+bool exact_is_better(const index::Ann& cells, const index::Ann& exact, const TuningOptions& options) {
+  if (options.max_query_ms > 0) return query_ms(exact) <= query_ms(cells);
+  return 2 * cells.nprobe() > cells.nlist();
+}
+
 void check(const TuningOptions& options) {
+  if (!(options.max_query_ms >= 0))
+    throw Error{Errc::invalid_argument, "the longest time of a query must be a number of at least 0 milliseconds"};
   if (!(options.min_recall > 0 && options.min_recall <= 1))
     throw Error{Errc::invalid_argument, "the least recall must be above 0 and at most 1"};
   if (!(options.max_score_error >= 0))
@@ -136,9 +165,14 @@ drift::Calibration choose_nprobe(index::Segment& items, const Sample& sample, co
   }
 }
 
+double asked_query_ms(const index::Segment& items, const TuningOptions& options) {
+  return options.max_query_ms > 0 ? query_ms(items.index()) : 0;
+}
+
 Tuned calibrated(index::Segment& items, const TuningOptions& options) {
   items.place(options.device);
-  return {calibrate(items, options.pools, options.progress), {}};
+  auto calibration = calibrate(items, options.pools, options.progress);
+  return {std::move(calibration), {}, asked_query_ms(items, options)};
 }
 
 }  // namespace
@@ -146,7 +180,7 @@ Tuned calibrated(index::Segment& items, const TuningOptions& options) {
 Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOptions& options) {
   check(options);
   const bool automatic = kind == "auto";
-  const auto wanted = automatic ? index::automatic_kind(items.size(), items.dimension()) : index::kind_of(kind);
+  const auto wanted = kind_for(items, kind, options);
   if (wanted == index::Kind::flat) return calibrated(items, options);
 
   auto exact = items.replace_index(items.index().converted(wanted));
@@ -156,7 +190,7 @@ Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOpt
   auto calibration = index::has_cells(wanted) ? choose_nprobe(items, sample, options)
                                               : calibrate(items, options.pools, options.progress);
   const auto& ann = items.index();
-  if (automatic && 2 * ann.nprobe() > ann.nlist()) {
+  if (automatic && exact_is_better(ann, exact, options)) {
     (void)items.replace_index(std::move(exact));
     return calibrated(items, options);
   }
@@ -164,7 +198,7 @@ Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOpt
   const auto truth = sample.search(exact);
   const index::SearchFigures figures{ann.nlist(), ann.nprobe(), sample.recall(found, truth),
                                      sample.score_error(found, truth, calibration), sample.size()};
-  return {std::move(calibration), figures};
+  return {std::move(calibration), figures, asked_query_ms(items, options)};
 }
 
 }  // namespace driftd::api

@@ -15,11 +15,11 @@ namespace driftd::api {
 LiveReference::LiveReference(const std::filesystem::path& directory, const embed::Bundle& bundle, Options options, std::function<void()> changed)
     : bundle_{bundle}, options_{options}, changed_{std::move(changed)} {
   try {
-    collection_ = open_reference(directory, bundle, true, options.device);
+    collection_ = open_reference(directory, bundle, true, options.device, options.opening);
     collection_->require_writable();
   } catch (const Error& error) {
     if (error.code() != Errc::conflict) throw;
-    if (!collection_) collection_ = open_reference(directory, bundle, false, options.device);  // another model's reference throws again
+    if (!collection_) collection_ = open_reference(directory, bundle, false, options.device, options.opening);  // another model's reference throws again
     read_only_ = error.what();
   }
 }

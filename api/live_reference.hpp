@@ -30,6 +30,7 @@ class LiveReference {
     double compact_share = 0.1;
     std::size_t compact_min = 1000;
     index::Device device = {};  // where searches run
+    index::Segment::Progress opening = {};  // while the constructor loads
     std::size_t keep_versions = 2;  // besides the live one and snapshots; compaction removes older ones
   };
   struct Compaction {

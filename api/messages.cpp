@@ -208,6 +208,7 @@ json::object to_json(const Reference& r) {
           {"revision", r.items->revision()},
           {"created", m.created},
           {"kind", index::name_of(m.kind)},
+          {"metric", index::name_of(m.metric)},
           {"search", search_figures(m.search)},
           {"items", r.items->size()},
           {"dimension", m.dimension},

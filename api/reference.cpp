@@ -47,8 +47,9 @@ drift::Calibration calibration_in(const index::Segment& items, const char* file)
 }  // namespace
 
 std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable,
-                                                  const index::Device& device) {
+                                                  const index::Device& device, index::Segment::Progress opening) {
   index::CollectionOptions options;
+  options.opening = std::move(opening);
   options.writable = writable;
   options.device = device;
   options.now = [] { return rfc3339(now_ms()); };
@@ -96,7 +97,7 @@ index::Collection::Finish finish_like(const Reference& reference, std::size_t po
     TuningOptions tuning;
     tuning.pools = pools;
     tuning.progress = progress;
-    auto [calibration, search] = tune_index(items, kind, tuning);
+    auto [calibration, search, query_ms] = tune_index(items, kind, tuning);
     manifest.search = search;
     manifest.skipped = 0;
     auto normal = normal_of(items, std::move(calibration), same_label, pools, progress);
@@ -159,10 +160,14 @@ std::vector<float> watched_properties(const Reference& reference, const embed::P
   return watched;
 }
 
+double duplicate_distance(const index::Segment& items, std::size_t pools) {
+  return drift::default_duplicate_distance(items.metric() == index::Metric::cosine ? 1 : pools);
+}
+
 drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress) {
   const auto search = [&](std::span<const std::int64_t> rows, std::size_t k) { return neighbours_of_rows(items, rows, k); };
   return drift::calibrate(items.size(), search,
-                          {.duplicate_distance = drift::default_duplicate_distance(pools), .progress = std::move(progress)});
+                          {.duplicate_distance = duplicate_distance(items, pools), .progress = std::move(progress)});
 }
 
 std::vector<Neighbour> nearest(const Reference& reference, std::span<const float> vector, std::size_t k, const index::Filter& filter) {

@@ -48,9 +48,12 @@ struct Reference {
 // A collection whose segments carry their calibrations. Throws what Collection::open() throws; conflict when the reference was
 // built with another bundle; corrupt when the calibration does not fit the vectors.
 [[nodiscard]] std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable,
-                                                                const index::Device& device = {});
+                                                                const index::Device& device = {}, index::Segment::Progress opening = {});
 // The live version, for reading.
 [[nodiscard]] Reference load_reference(const std::filesystem::path& directory, const embed::Bundle& bundle);
+
+// Up to which two of these items' vectors count as copies. pools: unit vectors per embedding.
+[[nodiscard]] double duplicate_distance(const index::Segment& items, std::size_t pools);
 
 // Leave-one-out calibration of all items, through the same index that will serve. pools: unit vectors per embedding.
 [[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress);

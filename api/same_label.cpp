@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "api/reference.hpp"
+
 namespace driftd::api {
 namespace {
 
@@ -76,7 +78,7 @@ drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource
     }
     return answer;
   };
-  return drift::calibrate(items.size(), search, {.duplicate_distance = drift::default_duplicate_distance(pools), .progress = progress});
+  return drift::calibrate(items.size(), search, {.duplicate_distance = duplicate_distance(items, pools), .progress = progress});
 }
 
 }  // namespace driftd::api

@@ -45,14 +45,16 @@ std::string sha256(std::span<const std::byte> bytes) {
   return hash.finish();
 }
 
-std::string sha256_file(const std::filesystem::path& path) {
+std::string sha256_file(const std::filesystem::path& path, const std::function<void(std::size_t bytes)>& progress) {
   std::ifstream in{path, std::ios::binary};
   if (!in) throw Error{Errc::not_found, "cannot open " + path.string()};
   Sha256 hash;
   std::vector<char> block(1 << 20);
   while (in) {
     in.read(block.data(), static_cast<std::streamsize>(block.size()));
-    hash.update(block.data(), static_cast<std::size_t>(in.gcount()));
+    const auto size = static_cast<std::size_t>(in.gcount());
+    hash.update(block.data(), size);
+    if (progress) progress(size);
   }
   if (in.bad()) throw Error{Errc::internal, "cannot read " + path.string()};
   return hash.finish();

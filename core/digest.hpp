@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -12,7 +13,9 @@ namespace driftd {
 
 [[nodiscard]] std::string sha256(std::span<const std::byte> bytes);
 
-// Throws Error: not_found when the file cannot be opened, internal when reading fails.
-[[nodiscard]] std::string sha256_file(const std::filesystem::path& path);
+// `progress` is told how many bytes were read since it was last called. Throws Error: not_found when the file cannot be
+// opened, internal when reading fails.
+[[nodiscard]] std::string sha256_file(const std::filesystem::path& path,
+                                      const std::function<void(std::size_t bytes)>& progress = {});
 
 }  // namespace driftd

@@ -20,8 +20,9 @@ namespace {
 namespace fs = std::filesystem;
 using Mode = sqlite::Database::Mode;
 
-std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options) {
-  auto segment = std::make_shared<Segment>(Segment::open(directory));
+std::shared_ptr<const Segment> open_segment(const fs::path& directory, const CollectionOptions& options,
+                                            const Segment::Progress& progress = {}) {
+  auto segment = std::make_shared<Segment>(Segment::open(directory, progress));
   if (options.device != Device{}) segment->place(options.device);
   if (options.companion) segment->set_companion(options.companion(*segment));
   return segment;
@@ -48,6 +49,19 @@ void check_new(const NewItem& added, std::size_t dimension) {
   }
   if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) || !std::ranges::all_of(added.attached, finite)) {
     throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has a value that is not a finite number"};
+  }
+}
+
+// As the live version's vectors are stored.
+void scale(std::vector<Change>& changes, Metric metric) {
+  if (metric != Metric::cosine) return;
+  for (auto& change : changes) {
+    if (change.removed) continue;
+    try {
+      scale_to_unit(change.value.vector);
+    } catch (const Error& error) {
+      throw Error{error.code(), "item \"" + change.value.item.id + "\": " + error.what()};
+    }
   }
 }
 
@@ -160,7 +174,7 @@ std::unique_ptr<Collection> Collection::open(const fs::path& directory, Collecti
   std::unique_ptr<Collection> collection{new Collection{directory, std::move(options)}};
   auto& state = *collection->state_;
   if (is_single_segment(directory)) {
-    auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_));
+    auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_, collection->options_.opening));
     const auto version = draft->base()->manifest().version;
     state.switch_to(std::move(draft), {.version = version, .segment = version, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
     return collection;
@@ -184,7 +198,7 @@ void Collection::load_live() {
   auto& state = *state_;
   state.catalog.emplace(catalog_of(directory_), options_.writable ? Mode::write : Mode::read);
   const auto record = state.catalog->version(state.catalog->live());
-  auto base = open_segment(segment_of(directory_, record.segment), options_);
+  auto base = open_segment(segment_of(directory_, record.segment), options_, options_.opening);
   auto draft = draft_of(directory_, record, *state.catalog, std::move(base));
   state.switch_to(std::move(draft), record);
 }
@@ -193,7 +207,7 @@ void Collection::load_live() {
 void Collection::fall_back() {
   for (const auto segment : segments_in(directory_)) {
     try {
-      auto draft = std::make_unique<Draft>(open_segment(segment_of(directory_, segment), options_));
+      auto draft = std::make_unique<Draft>(open_segment(segment_of(directory_, segment), options_, options_.opening));
       state_->switch_to(std::move(draft), {.version = segment, .segment = segment, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
       return;
     } catch (const Error& error) {
@@ -281,6 +295,7 @@ Written Collection::write(std::vector<Change> changes) {
   auto& state = *state_;
   const std::lock_guard lock{state.writing};
   require_writable();
+  scale(changes, state.draft->base()->metric());
   if (!changes.empty()) {
     if (state.draft->revision() + changes.size() > options_.max_changes) {
       throw Error{Errc::overloaded, "version " + std::to_string(state.version.version) + " has " + std::to_string(state.draft->revision()) +
@@ -355,7 +370,7 @@ namespace {
 // The living items of a snapshot, segment first, as an exact segment that is not written yet.
 Segment items_of(const Snapshot& snapshot) {
   constexpr std::size_t kBlock = 4096;
-  Segment items{snapshot.dimension()};
+  Segment items{snapshot.dimension(), snapshot.base().metric()};
   std::vector<Item> some;
   Matrix vectors{0, snapshot.dimension()};
   const auto flush = [&] {

@@ -36,6 +36,7 @@ struct CollectionOptions {
   // Called with each segment that is opened, to refuse it by throwing, or to keep something that goes with it: see
   // Segment::companion().
   std::function<std::shared_ptr<const void>(const Segment&)> companion;
+  Segment::Progress opening;  // while open() loads, see Segment::open(); may be empty
   std::function<std::string()> now;  // RFC 3339, for the catalog; may be empty
 };
 
@@ -91,7 +92,7 @@ class Collection {
   void require_writable() const;
 
   // Adds items, replacing those of the same id. All or none. Throws Error: invalid_argument (a bad item, a wrong
-  // dimension, a value that is not finite), overloaded (max_changes: compact first), no_space, conflict (read-only).
+  // dimension, a value that is not finite, zeros under cosine), overloaded (max_changes: compact first), no_space, conflict (read-only).
   Written upsert(std::vector<NewItem> items);
   // Removes the items that exist; `removed`, if given, receives how many those were.
   Written remove(std::span<const std::string> ids, std::size_t* removed = nullptr);

@@ -52,12 +52,12 @@ void for_each_line(std::string_view text, F&& use) {
 
 std::string to_json(const Manifest& m) {
   const json::object object{
-      {"format", kFormat},
+      {"format", m.metric == Metric::l2 ? 1 : kFormat},
       {"name", m.name},
       {"version", m.version},
       {"created", m.created},
       {"kind", name_of(m.kind)},
-      {"metric", "l2"},
+      {"metric", name_of(m.metric)},
       {"search",
        {{"nlist", m.search.nlist},
         {"nprobe", m.search.nprobe},
@@ -75,8 +75,8 @@ Manifest parse_manifest(std::string_view text) {
   constexpr std::string_view kWhat = "reference.json";
   const auto object = parse_object(text, kWhat);
   const auto format = field<std::int64_t>(object, "format", kWhat);
-  if (format != kFormat) {
-    throw Error{Errc::invalid_argument, "this reference has format " + std::to_string(format) + ", this driftd reads format " +
+  if (format < 1 || format > kFormat) {
+    throw Error{Errc::invalid_argument, "this reference has format " + std::to_string(format) + ", this driftd reads formats 1 to " +
                                             std::to_string(kFormat) + ": use the driftd that built it, or build it again"};
   }
   const auto model = field<json::object>(object, "model", kWhat);
@@ -85,6 +85,7 @@ Manifest parse_manifest(std::string_view text) {
   m.version = field<std::int64_t>(object, "version", kWhat);
   m.created = field<std::string>(object, "created", kWhat);
   m.kind = kind_of(field<std::string>(object, "kind", kWhat));
+  m.metric = metric_of(field<std::string>(object, "metric", kWhat));
   m.search = parse_search(field<json::object>(object, "search", kWhat));
   m.dimension = field<std::size_t>(object, "dimension", kWhat);
   m.count = field<std::size_t>(object, "count", kWhat);

@@ -14,7 +14,8 @@
 
 namespace driftd::index {
 
-inline constexpr std::int64_t kFormat = 1;
+// Of references with the metric cosine, which an older driftd would search by L2. All others have format 1.
+inline constexpr std::int64_t kFormat = 2;
 
 [[nodiscard]] std::string to_json(const Manifest& manifest);
 [[nodiscard]] Manifest parse_manifest(std::string_view json);

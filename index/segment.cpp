@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <mutex>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
@@ -38,9 +39,10 @@ std::map<std::string, std::string> sums_in(const fs::path& directory) {
 }
 
 // What is wrong with a file; empty when it is as it was written.
-std::string fault_of(const fs::path& directory, const std::string& name, const std::string& hash) {
+std::string fault_of(const fs::path& directory, const std::string& name, const std::string& hash,
+                     const std::function<void(std::size_t)>& progress = {}) {
   if (!fs::exists(directory / name)) return name + " is missing";
-  return sha256_file(directory / name) == hash ? "" : name + " differs from its checksum";
+  return sha256_file(directory / name, progress) == hash ? "" : name + " differs from its checksum";
 }
 
 std::vector<std::string> faults_of(const fs::path& directory, const std::map<std::string, std::string>& sums) {
@@ -50,6 +52,31 @@ std::vector<std::string> faults_of(const fs::path& directory, const std::map<std
   }
   return faults;
 }
+
+// Counts the verified bytes of all files together.
+class Verified {
+ public:
+  Verified(const fs::path& directory, const std::map<std::string, std::string>& sums, const Segment::Progress& report)
+      : report_{report} {
+    for (const auto& [name, hash] : sums) {
+      std::error_code missing;  // found out when the file's turn comes
+      const auto size = fs::file_size(directory / name, missing);
+      if (!missing) total_ += size;
+    }
+  }
+  void add(std::size_t bytes) {
+    if (!report_) return;
+    const std::lock_guard lock{mutex_};
+    done_ += bytes;
+    report_(static_cast<double>(done_) / static_cast<double>(std::max(done_, total_)));
+  }
+
+ private:
+  const Segment::Progress& report_;
+  std::uintmax_t total_ = 0;
+  std::mutex mutex_;
+  std::uintmax_t done_ = 0;
+};
 
 void check_items(const std::vector<Item>& items) {
   std::unordered_set<std::string_view> seen;
@@ -63,7 +90,11 @@ void check_items(const std::vector<Item>& items) {
 
 void Segment::add(std::vector<Item> items, MatrixView vectors) {
   if (items.size() != vectors.rows) throw Error{Errc::invalid_argument, "as many items as vectors are needed"};
-  ann_.add(vectors);
+  if (metric_ == Metric::cosine) {
+    ann_.add(scaled_to_unit(vectors));
+  } else {
+    ann_.add(vectors);
+  }
   std::move(items.begin(), items.end(), std::back_inserter(items_));
 }
 
@@ -78,6 +109,7 @@ void Segment::write(const fs::path& directory, Manifest manifest, const Attachme
   check_items(items_);
   if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
   manifest.kind = ann_.kind();
+  manifest.metric = metric_;
   manifest.search.nlist = ann_.nlist();
   manifest.search.nprobe = ann_.nprobe();
   manifest.dimension = dimension();
@@ -105,10 +137,11 @@ void Segment::load_items(const fs::path& file) {
   }
 }
 
-Segment Segment::open(const fs::path& directory) {
+Segment Segment::open(const fs::path& directory, const Progress& progress) {
   const auto sums = sums_in(directory);
+  Verified verified{directory, sums, progress};
   const auto require_sound = [&](const std::string& name) {
-    const auto fault = fault_of(directory, name, sums.at(name));
+    const auto fault = fault_of(directory, name, sums.at(name), [&](std::size_t bytes) { verified.add(bytes); });
     if (fault.empty()) return;
     throw Error{Errc::corrupt, directory.string() + ": " + fault + "; restore the directory from a copy or build it again"};
   };
@@ -118,7 +151,7 @@ Segment Segment::open(const fs::path& directory) {
     if (name != kVectors) require_sound(name);
   }
   const auto manifest = parse_manifest(read_text(directory / kManifest));
-  Segment segment{manifest.dimension};
+  Segment segment{manifest.dimension, manifest.metric};
   segment.manifest_ = manifest;
   segment.load_items(directory / kItems);
   for (const auto& [name, hash] : sums) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "core/matrix.hpp"
 #include "index/ann.hpp"
 #include "index/item.hpp"
+#include "index/metric.hpp"
 
 namespace driftd::index {
 
@@ -40,6 +42,7 @@ struct Manifest {
   std::string model_hash;
   std::string model_directory;  // where the bundle was when this was built: a hint, the hash decides
   Kind kind = Kind::flat;
+  Metric metric = Metric::l2;
   SearchFigures search;
   std::size_t dimension = 0;
   std::size_t count = 0;
@@ -52,9 +55,12 @@ class Segment {
  public:
   using Attachments = std::map<std::string, std::vector<std::uint8_t>>;  // file name to content
 
-  explicit Segment(std::size_t dimension) : ann_{dimension} {}
+  using Progress = std::function<void(double share)>;
 
-  // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, or fewer items than rows.
+  explicit Segment(std::size_t dimension, Metric metric = Metric::l2) : ann_{dimension}, metric_{metric} {}
+
+  // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, fewer items than rows,
+  // or a vector of zeros under cosine.
   void add(std::vector<Item> items, MatrixView vectors);
 
   // As Ann::place(). Must not run beside search().
@@ -66,14 +72,16 @@ class Segment {
   // As Ann::set_nprobe(). Before write() only.
   void set_nprobe(std::size_t nprobe) { ann_.set_nprobe(nprobe); }
 
-  // manifest's kind, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
+  // manifest's kind, metric, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
   // when writing fails.
   void write(const std::filesystem::path& directory, Manifest manifest, const Attachments& attachments) const;
 
   // Verifies every byte, then loads. Costs two passes over the files (about 1 s per GB from a warm cache); two threads.
+  // `progress` is told the share of the bytes that is verified, from both threads and never less than before.
   // Throws Error: not_found (no reference there), corrupt (naming the file), invalid_argument (a newer format).
-  [[nodiscard]] static Segment open(const std::filesystem::path& directory);
+  [[nodiscard]] static Segment open(const std::filesystem::path& directory, const Progress& progress = {});
 
+  // Of queries as vectors are stored: under cosine of unit length.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const { return ann_.search(queries, k); }
   [[nodiscard]] const Item& item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
   // Of an opened segment: the row of an id, and the rows of a label, ascending (empty: no such label).
@@ -84,6 +92,7 @@ class Segment {
   [[nodiscard]] const Ann& index() const { return ann_; }
   [[nodiscard]] std::size_t size() const { return ann_.size(); }
   [[nodiscard]] std::size_t dimension() const { return ann_.dimension(); }
+  [[nodiscard]] Metric metric() const { return metric_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   // Throws Error{corrupt} when the reference has no such file.
   [[nodiscard]] const std::vector<std::uint8_t>& attachment(const std::string& name) const;
@@ -96,6 +105,7 @@ class Segment {
   void load_items(const std::filesystem::path& file);
 
   Ann ann_;
+  Metric metric_;
   std::vector<Item> items_;
   std::unordered_map<std::string_view, std::uint32_t> by_id_;  // of an opened segment; views into items_
   std::unordered_map<std::string, std::vector<std::uint32_t>> labels_;

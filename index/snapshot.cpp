@@ -44,6 +44,11 @@ Snapshot::Snapshot(std::int64_t version, std::uint64_t revision, std::shared_ptr
       size_{(base_alive_ ? base_alive_->count() : base_->size()) + (tail_alive_ ? tail_alive_->count() : tail_.size())} {}
 
 Neighbours Snapshot::search(MatrixView queries, std::size_t k, const Filter& filter) const {
+  if (base_->metric() == Metric::cosine) return search_scaled(scaled_to_unit(queries), k, filter);
+  return search_scaled(queries, k, filter);
+}
+
+Neighbours Snapshot::search_scaled(MatrixView queries, std::size_t k, const Filter& filter) const {
   auto found = search_base(queries, k, filter);
   if (tail_.size() == 0) return found;
   return merged(found, search_tail(queries, k, filter), static_cast<std::int64_t>(base_->size()));

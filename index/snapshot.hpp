@@ -36,8 +36,9 @@ class Snapshot {
   // "default@4"
   [[nodiscard]] std::string id() const { return manifest().name + "@" + std::to_string(version_); }
 
-  // k nearest items per query, ties by row; where fewer are found, row -1 at infinite distance. Throws
-  // Error{invalid_argument} on a wrong dimension, a value that is not finite, or k = 0.
+  // k nearest items per query, ties by row; where fewer are found, row -1 at infinite distance. Under cosine, queries
+  // may have any length but 0. Throws Error{invalid_argument} on a wrong dimension, a value that is not finite, a query
+  // of zeros under cosine, or k = 0.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const Filter& filter = {}) const;
 
   [[nodiscard]] std::size_t size() const { return size_; }  // items
@@ -54,6 +55,7 @@ class Snapshot {
   [[nodiscard]] const Manifest& manifest() const { return base_->manifest(); }
 
  private:
+  [[nodiscard]] Neighbours search_scaled(MatrixView queries, std::size_t k, const Filter& filter) const;
   [[nodiscard]] Neighbours search_base(MatrixView queries, std::size_t k, const Filter& filter) const;
   [[nodiscard]] Neighbours search_tail(MatrixView queries, std::size_t k, const Filter& filter) const;
 

@@ -32,6 +32,7 @@ struct BuildOptions {
   std::string name = "default";
   std::int64_t version = 1;
   std::string kind = "auto";
+  index::Metric metric = index::Metric::l2;
   TuningOptions tuning;
   bool new_version = false;
   bool activate = false;
@@ -79,6 +80,15 @@ void warn_of_codes(const index::SearchFigures& search, const TuningOptions& limi
                "ivf keeps the vectors as they are\n";
 }
 
+void say_query_time(double query_ms, double wanted, const index::Segment& items) {
+  if (wanted == 0) return;
+  const auto kind = index::name_of(items.index().kind());
+  std::cerr << std::setprecision(3) << kind << ": a query alone takes " << query_ms << " ms here, " << wanted << " wanted\n";
+  if (query_ms <= wanted) return;
+  std::cerr << "warning: neither flat nor ivf keeps to --max-query-ms; fp16 and sq8 read less (their score error is "
+               "measured and shown), more cores read faster, a bundle of fewer pools makes shorter vectors\n";
+}
+
 Tuned tune(index::Segment& items, const BuildOptions& options, std::size_t pools) {
   Progress progress{"calibrating", items.size(), options.quiet};
   auto tuning = options.tuning;
@@ -112,7 +122,7 @@ void check(const BuildOptions& options) {
 int build(const BuildOptions& options) {
   check(options);
   const auto bundle = embed::read_bundle(options.model);
-  index::Segment items{bundle.dimension};
+  index::Segment items{bundle.dimension, options.metric};
   Skipped skipped;
   ProfileBuilder properties;
   if (options.vectors.empty()) {
@@ -121,8 +131,9 @@ int build(const BuildOptions& options) {
     const auto vectors = read_npy(options.vectors);
     items.add(items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string()), vectors);
   }
-  auto [calibration, search] = tune(items, options, bundle.pools.size());
+  auto [calibration, search, query_ms] = tune(items, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
+  say_query_time(query_ms, options.tuning.max_query_ms, items);
   auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {});
   normal.set_profile(properties.finish());
   auto files = attachments(normal);
@@ -161,7 +172,7 @@ int info(const std::string& directory) {
   std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " ("
             << m.skipped << " files skipped)"
             << "\nindex      " << search_text(m) << "\n           " << m.dimension
-            << " values per vector, L2\nmodel      " << m.model_name << "@sha256:" << m.model_hash
+            << " values per vector, " << index::name_of(m.metric) << "\nmodel      " << m.model_name << "@sha256:" << m.model_hash
             << "\n           built from " << m.model_directory << "\nsize       " << bytes / 1024 << " KiB on disk\n";
   print_versions(directory);
   return 0;
@@ -209,9 +220,15 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
                    "How to search: flat (exact; time grows with the images), ivf (reads the nearest cells only),\n"
                    "fp16 (half-precision: half of the memory and of the time), sq8 (8-bit codes: a quarter of the\n"
                    "memory), ivfsq8 (cells of codes),\n"
-                   "auto (flat up to 51.2 million values, 100,000 images x 512; ivf beyond)")
+                   "auto (flat up to 51.2 million values, 100,000 images x 512; ivf beyond; or by --max-query-ms)")
       ->capture_default_str()
       ->check(CLI::IsMember({"flat", "ivf", "fp16", "sq8", "ivfsq8", "auto"}));
+  build_command
+      ->add_option_function<std::string>(
+          "--metric", [options](const std::string& metric) { options->metric = index::metric_of(metric); },
+          "l2, or cosine: scales vectors and queries to unit length (this bundle's embeddings have one length anyway)")
+      ->default_str("l2")
+      ->check(CLI::IsMember({"l2", "cosine"}));
   build_command
       ->add_option_function<std::string>(
           "--device", [options](const std::string& device) { options->tuning.device = index::device_of(device); },
@@ -225,6 +242,10 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->add_option("--max-score-error", options->tuning.max_score_error,
                    "... and until scores differ by no more than this on average")
       ->capture_default_str();
+  build_command
+      ->add_option("--max-query-ms", options->tuning.max_query_ms,
+                   "With --kind auto: flat if a single query keeps to this on this machine, measured; else ivf")
+      ->check(CLI::PositiveNumber);
   build_command->add_flag("--same-label", options->same_label, "Calibrate among items of the same label, too, for scores with scoring.among = same_label");
   build_command->add_flag("--new-version", options->new_version, "Add a version to the reference that --out is, beside the live one");
   build_command->add_flag("--activate", options->activate, "With --new-version: make it live");

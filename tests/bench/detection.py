@@ -147,10 +147,11 @@ def run(options, work):
         "knn": measure(column(blend, "distance"), np.array([row["p_value"] for row in knn]), options.reference_size),
     }
     model = json.loads((options.model / "model.json").read_text(encoding="utf-8"))
+    built = json.loads((work / "reference" / "versions" / "1" / "reference.json").read_text(encoding="utf-8"))
     return {
         "workload": "fashion-mnist", "inside": [fashion_mnist.LABELS[c] for c in options.inside],
         "reference_size": options.reference_size, "test_size": options.test_size, "corrupted": options.corrupted,
-        "kind": options.kind, "k": options.k, "seed": options.seed, "corruptions": corruptions.PARAMETERS,
+        "kind": options.kind, "search": built["search"], "k": options.k, "seed": options.seed, "corruptions": corruptions.PARAMETERS,
         "model": {key: model[key] for key in ("name", "precision", "dimension")}, "rules": rules,
     }  # fmt: skip
 

@@ -3,7 +3,8 @@
 //
 // Vectors are synthetic, shaped like embeddings (tests/support/clusters.hpp), the queries fresh ones of the same
 // source. Cells are read as `driftd index build` would at its default recall: an eighth, then more until recall@3 >=
-// 0.99. The score's error, its other limit, needs a calibration and is left out. Beside each time stands its bound: how
+// 0.99. The error of the blend score against exact search, its other limit, is that of the queries; the distances of
+// their neighbours to their own neighbours are the index's, as in a calibration. Beside each time stands its bound: how
 // long this machine takes just to read, on all cores, the bytes that one query reads.
 #include <faiss/IndexFlat.h>
 #include <faiss/utils/distances.h>
@@ -16,11 +17,14 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "drift/scores/rules.hpp"
+#include "drift/statistics.hpp"
 #include "index/ann.hpp"
 #include "index/crew.hpp"
 #include "tests/support/clusters.hpp"
@@ -53,6 +57,7 @@ struct Row {  // of the table
   double build_s = 0;
   double memory_mib = 0;
   double recall_at_3 = 1;
+  double score_error = 0;
   double bound_ms = 0;
   std::vector<double> ms;  // per query, medians, one for each batch size
 };
@@ -122,6 +127,57 @@ double recall(const index::Neighbours& found, const index::Neighbours& exact) {
   return static_cast<double>(hits) / static_cast<double>(queries * kRecallAt);
 }
 
+// Distances of rows to their own third and tenth neighbours, as a search of the index finds them.
+std::map<std::int64_t, std::pair<float, float>> own_distances(const index::Ann& ann, std::vector<std::int64_t> rows) {
+  std::ranges::sort(rows);
+  rows.erase(std::ranges::unique(rows).begin(), rows.end());
+  const auto found = ann.search(ann.vectors(rows), kNeighbours + 1);
+  std::map<std::int64_t, std::pair<float, float>> own;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::vector<float> others;
+    for (std::size_t j = i * found.k; j < (i + 1) * found.k; ++j) {
+      if (found.rows[j] != rows[i]) others.push_back(found.distances[j]);
+    }
+    own[rows[i]] = {others.at(2), others.at(9)};
+  }
+  return own;
+}
+
+// Mean absolute difference between the blend scores of the queries by what was found and by what is true.
+double score_error(const index::Ann& ann, const index::Neighbours& found, const index::Neighbours& exact) {
+  constexpr double kFloor = 0.01;
+  auto rows = found.rows;
+  rows.insert(rows.end(), exact.rows.begin(), exact.rows.end());
+  const auto own = own_distances(ann, std::move(rows));
+  const auto queries = exact.rows.size() / kNeighbours;
+  const auto terms_by = [&](const index::Neighbours& answer) {
+    std::vector<drift::Terms> all;
+    for (std::size_t q = 0; q < queries; ++q) {
+      std::vector<drift::Near> near;
+      for (std::size_t j = q * kNeighbours; j < (q + 1) * kNeighbours; ++j) {
+        const auto& [own3, own10] = own.at(answer.rows[j]);
+        near.push_back({answer.distances[j], own3, own10});
+      }
+      all.push_back(drift::terms_of(near, kFloor));
+    }
+    return all;
+  };
+  const auto by_index = terms_by(found);
+  const auto by_exact = terms_by(exact);
+  drift::Standards standards;
+  for (std::size_t term = 0; term < standards.size(); ++term) {
+    std::vector<double> values;
+    for (const auto& terms : by_index) values.push_back(terms[term]);
+    const auto median = drift::median(values);
+    standards[term] = {median, std::max(drift::kSpreadFloor, 1.4826 * drift::median_absolute_deviation(values, median))};
+  }
+  double sum = 0;
+  for (std::size_t q = 0; q < queries; ++q) {
+    sum += std::abs(drift::scores::blend(by_index[q], standards) - drift::scores::blend(by_exact[q], standards));
+  }
+  return sum / static_cast<double>(queries);
+}
+
 // Median milliseconds per query over all queries, asked `batch` at a time.
 double time_per_query(const Search& search, MatrixView queries, std::size_t batch) {
   std::vector<double> times;
@@ -163,6 +219,7 @@ Row measure(const Options& options, const std::string& kind, const index::Ann& f
   row.build_s = seconds_since(start);
   row.memory_mib = static_cast<double>(allocated_bytes() - before) / (1 << 20);
   row.recall_at_3 = choose_nprobe(ann, queries, exact);
+  row.score_error = score_error(ann, ann.search(queries, kNeighbours), exact);
   row.nlist = ann.nlist();
   row.nprobe = ann.nprobe();
   row.bound_ms = bytes_read(ann) / rate;
@@ -192,6 +249,7 @@ void print(const Options& options, const Row& row, bool first) {
   std::cout << (first ? "\n  " : ",\n  ") << R"({"rows": )" << row.rows << R"(, "kind": ")" << row.kind
             << R"(", "nlist": )" << row.nlist << R"(, "nprobe": )" << row.nprobe << R"(, "build_s": )" << row.build_s
             << R"(, "memory_mib": )" << row.memory_mib << R"(, "recall_at_3": )" << row.recall_at_3
+            << R"(, "score_error": )" << row.score_error
             << R"(, "bound_ms": )" << row.bound_ms << R"(, "ms": {)";
   for (std::size_t b = 0; b < row.ms.size(); ++b)
     std::cout << (b == 0 ? "" : ", ") << '"' << options.batches[b] << R"(": )" << row.ms[b];

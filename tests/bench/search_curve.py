@@ -21,9 +21,10 @@ PAGE = """# What a search costs
 *Read alone* is how long the machine takes just to read, on all its cores, the bytes that one query reads: no search that reads them
 can be faster at batch 1. *Cells* are those that a query reads of all; their number is the smallest tried with a recall@3 of at least
 0.99, or, for codes, as much as their rounding allows. *Memory* is what the index takes; FAISS's own search of the same vectors is
-there for comparison, as it is and, as `faiss-blas`, through matrix multiplication for every batch.
+there for comparison, as it is and, as `faiss-blas`, through matrix multiplication for every batch. *Score error* is the mean absolute
+difference of the drift score from exact search; the score spreads by some units on typical images.
 
-This page is generated. To make it again, on a machine that does nothing else:
+{detection}This page is generated. To make it again, on a machine that does nothing else:
 
 ```
 cmake --build --preset release --target search_bench
@@ -31,11 +32,20 @@ build/release/tests/bench/search_bench {arguments} >search.json
 .venv/bin/python tests/bench/search_curve.py --machine "{machine}" --out docs search.json
 ```
 """
+DETECTION = """## What it costs in detection
+
+Real images (`tests/bench/detection.py --kind`, {description}): how near each kind comes to exact search there, and what is left of the
+AUROC, which tells other classes of clothes from the reference's five.
+
+{table}
+
+"""
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("results", type=pathlib.Path, nargs="+", metavar="JSON", help="what search_bench printed, of one or more runs")
+    parser.add_argument("--detection", type=pathlib.Path, nargs="*", default=[], metavar="JSON", help="what detection.py wrote, of several kinds")
     parser.add_argument("--machine", required=True, metavar="TEXT", help="where it ran, for the page")
     parser.add_argument("--note", default="", metavar="TEXT", help="a sentence for the page: what else ran, say")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs"), metavar="DIR", help="default: docs")
@@ -70,24 +80,41 @@ def draw(measured, path):
 
 def number(value):
     """Two or three digits, however large: 0.034, 1.3, 26, 1200."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+    return "0" if value == 0 else f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def table(measured):
     batches = list(measured["results"][0]["ms"])
-    heads = ["vectors", "kind", "cells", "recall@3", *(f"batch {b}, ms" for b in batches), "read alone, ms", "memory, MiB", "build, s"]
+    heads = ["vectors", "kind", "cells", "recall@3", "score error", *(f"batch {b}, ms" for b in batches), "read alone, ms", "memory, MiB", "build, s"]
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for row in in_order(measured["results"]):
         ours = not row["kind"].startswith("faiss")
         cells = f"{row['nprobe']} of {row['nlist']}" if row["nlist"] else "-"
-        figures = [f"{row['rows']:,}", row["kind"], cells, f"{row['recall_at_3']:.3f}" if ours else "-",
+        figures = [f"{row['rows']:,}", row["kind"], cells, f"{row['recall_at_3']:.3f}" if ours else "-", number(row["score_error"]) if ours else "-",
                    *(number(row["ms"][b]) for b in batches), number(row["bound_ms"]),
                    number(row["memory_mib"]) if ours else "-", number(row["build_s"]) if ours else "-"]  # fmt: skip
         lines.append("| " + " | ".join(figures) + " |")
     return "\n".join(lines)
 
 
-def page(measured, machine, note):
+def detection(results):
+    """The section on real images; nothing without results."""
+    if not results:
+        return ""
+    by_kind = sorted(results, key=lambda result: list(KINDS).index(result["kind"]))
+    exact = next(result["rules"]["blend"]["auroc"] for result in by_kind if result["kind"] == "flat")
+    lines = ["| kind | cells | recall@3 | score error | AUROC | change | false alarms at 0.05 |", "| --- " * 7 + "|"]
+    for result in by_kind:
+        search, blend = result["search"], result["rules"]["blend"]
+        cells = f"{search['nprobe']} of {search['nlist']}" if search["nlist"] else "-"
+        lines.append(f"| {result['kind']} | {cells} | {search['recall_at_3']:.3f} | {number(search['score_error'])} | {blend['auroc']:.4f} "
+                     f"| {blend['auroc'] - exact:+.4f} | {blend['false_alarms'][0]['rate']:.3f} |")  # fmt: skip
+    first = by_kind[0]
+    description = f"{first['reference_size']} reference images, {first['test_size']} test images each, seed {first['seed']}"
+    return DETECTION.format(description=description, table="\n".join(lines))
+
+
+def page(measured, machine, note, on_images):
     rows = sorted({row["rows"] for row in measured["results"]})
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in measured["results"])]
     description = (
@@ -96,18 +123,19 @@ def page(measured, machine, note):
         f"cells suit them: expect more cells to be read of data that do not. {note}"
     )
     arguments = f"--rows {','.join(map(str, rows))} --kinds {','.join(kinds)} --batches {','.join(measured['results'][0]['ms'])}"
-    return PAGE.format(figure="search.svg", description=description.strip(), table=table(measured), arguments=arguments, machine=machine)
+    return PAGE.format(figure="search.svg", description=description.strip(), table=table(measured), detection=detection(on_images), arguments=arguments, machine=machine)
 
 
 def main(arguments):
     options = parse(arguments)
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in options.results]
+    images = [json.loads(path.read_text(encoding="utf-8")) for path in options.detection]
     measured = runs[0] | {"results": [row for run in runs for row in run["results"]]}
     if not measured["results"]:
         sys.exit("there are no results to draw")
     options.out.mkdir(parents=True, exist_ok=True)
     draw(measured, options.out / "search.svg")
-    (options.out / "search.md").write_text(page(measured, options.machine, options.note), encoding="utf-8")
+    (options.out / "search.md").write_text(page(measured, options.machine, options.note, images), encoding="utf-8")
 
 
 if __name__ == "__main__":

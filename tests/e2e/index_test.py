@@ -47,7 +47,7 @@ def exact_decisions(run, reference, fashion, tmp_path_factory):
     return decisions(run, reference, fashion["in"][:100] + fashion["out"][:100], tmp_path_factory.mktemp("exact") / "run")
 
 
-@pytest.mark.parametrize(("kind", "cells"), [("ivf", True), ("sq8", False), ("ivfsq8", True)])
+@pytest.mark.parametrize(("kind", "cells"), [("ivf", True), ("fp16", False), ("sq8", False), ("ivfsq8", True)])
 def test_every_kind_says_how_it_searches_and_decides_as_exact_search_does(run, bundle, fashion, exact_decisions, kind, cells, tmp_path):
     out = tmp_path / "reference"
     done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", out, "--kind", kind, "--quiet")
@@ -66,6 +66,26 @@ def test_a_small_reference_is_exact_unless_told_otherwise(run, reference, bundle
     assert re.search(r"^index +flat, exact search$", run("index", "info", reference).stdout, re.M)
     done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", tmp_path / "r", "--kind", "hnsw")
     assert done.returncode == 2 and "ivfsq8" in done.stderr
+
+
+def test_auto_measures_a_query_when_a_time_is_wanted(run, bundle, fashion, tmp_path):
+    build = ["index", "build", "--model", bundle, "--images", fashion["train"], "--quiet"]
+    done = run(*build, "--out", tmp_path / "flat", "--max-query-ms", "10000")
+    assert done.returncode == 0 and re.search(r"^flat: a query alone takes \S+ ms here, 1e\+04 wanted$", done.stderr, re.M), done.stderr
+    done = run(*build, "--out", tmp_path / "never", "--max-query-ms", "0.0000001")
+    assert done.returncode == 0 and "neither flat nor ivf keeps to --max-query-ms" in done.stderr
+    assert run(*build, "--out", tmp_path / "none", "--max-query-ms", "-1").returncode == 2
+
+
+def test_cosine_decides_as_l2_does_since_embeddings_have_one_length(run, bundle, fashion, exact_decisions, tmp_path):
+    out = tmp_path / "reference"
+    done = run("index", "build", "--model", bundle, "--images", fashion["train"], "--out", out, "--metric", "cosine", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "values per vector, cosine" in run("index", "info", out).stdout
+    assert run("index", "verify", out).returncode == 0
+    found = decisions(run, out, fashion["in"][:100] + fashion["out"][:100], tmp_path / "run")
+    same = sum(found[path] == exact_decisions[path] for path in exact_decisions)
+    assert same >= 0.99 * len(found), f"{same} of {len(found)} decisions agree with L2"
 
 
 def test_a_flipped_bit_is_found_and_such_a_reference_is_not_served(run, reference, fashion, tmp_path):

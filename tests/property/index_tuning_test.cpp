@@ -50,7 +50,7 @@ TEST_CASE(
   const MatrixView fresh{kFresh, kDimension, vectors.row(kRows).data()};
   const auto exact = collection_of({kRows, kDimension, vectors.data.data()});
   auto items = collection_of({kRows, kDimension, vectors.data.data()});
-  const auto [calibration, search] = tune_index(items, "ivf", {});
+  const auto [calibration, search, query_ms] = tune_index(items, "ivf", {});
   CAPTURE(search.nprobe, search.nlist, search.recall, search.score_error);
   CHECK(search.nlist == index::cells_for(kRows));
   CHECK(8 * search.nprobe >= search.nlist);
@@ -110,7 +110,7 @@ TEST_CASE("vectors stored in fewer bits are measured against the vectors as they
   const auto kind = GENERATE(Kind::fp16, Kind::sq8, Kind::ivfsq8);
   const auto vectors = test::clustered_unit_vectors(2000, kDimension, 6);
   auto items = collection_of(vectors);
-  const auto [calibration, search] = tune_index(items, std::string{index::name_of(kind)}, {});
+  const auto [calibration, search, query_ms] = tune_index(items, std::string{index::name_of(kind)}, {});
   CAPTURE(index::name_of(kind), search.recall, search.score_error);
   CHECK(items.index().kind() == kind);
   CHECK((search.recall > 0.9 && (search.recall < 1 || kind == Kind::fp16)));
@@ -121,9 +121,23 @@ TEST_CASE("vectors stored in fewer bits are measured against the vectors as they
 TEST_CASE("exact search needs no measuring, and auto picks it for a small reference") {
   const auto* const kind = GENERATE("flat", "auto");
   auto items = collection_of(test::clustered_unit_vectors(300, kDimension, 7));
-  const auto [calibration, search] = tune_index(items, kind, {});
+  const auto [calibration, search, query_ms] = tune_index(items, kind, {});
   CHECK(items.index().kind() == Kind::flat);
   CHECK((search.nlist == 0 && search.recall == 1 && search.score_error == 0 && search.sample == 0));
+}
+
+TEST_CASE("auto keeps to a time for a query: exact search where that does, else whichever is faster") {
+  const auto vectors = test::clustered_unit_vectors(4000, kDimension, 7);
+  auto patient = collection_of(vectors);
+  const auto exact = tune_index(patient, "auto", {.max_query_ms = 60'000});
+  CHECK(patient.index().kind() == Kind::flat);
+  CHECK((exact.query_ms > 0 && exact.query_ms <= 60'000));
+  auto hasty = collection_of(vectors);
+  const auto cells = tune_index(hasty, "auto", {.max_query_ms = 1e-9});
+  CHECK(cells.query_ms > 1e-9);
+  CHECK((hasty.index().kind() == Kind::flat || cells.search.recall >= 0.99));
+  auto silent = collection_of(vectors);
+  CHECK(tune_index(silent, "auto", {}).query_ms == 0);
 }
 
 TEST_CASE("unknown kinds, limits that nothing can meet and too few images are refused") {
@@ -133,6 +147,7 @@ TEST_CASE("unknown kinds, limits that nothing can meet and too few images are re
   CHECK(test::code_of([&] { return tune_index(items, "ivf", {.min_recall = std::nan("")}); }) ==
         Errc::invalid_argument);
   CHECK(test::code_of([&] { return tune_index(items, "ivf", {.max_score_error = -1}); }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] { return tune_index(items, "auto", {.max_query_ms = -1}); }) == Errc::invalid_argument);
   auto few = collection_of(test::clustered_unit_vectors(20, kDimension, 8));
   const auto kind = GENERATE(as<std::string>{}, "ivf", "sq8", "ivfsq8");
   CHECK(test::message_of([&] { return tune_index(few, kind, {}); }).find("50") != std::string::npos);

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path kGolden = fs::path{DRIFTD_GOLDEN} / "collection-1";
+const fs::path kGoldenCosine = fs::path{DRIFTD_GOLDEN} / "collection-2";
 
 fs::path copy_of_golden(const test::TempDir& dir) {
   fs::copy(kGolden, dir / "ref", fs::copy_options::recursive);
@@ -60,6 +61,31 @@ TEST_CASE("make the golden collection", "[.][make_golden]") {
   c->remove(std::vector<std::string>{"c"});
   c.reset();
   for (const auto* lock : {"LOCK", "versions/.lock"}) fs::remove(kGolden / lock);  // they name a process
+}
+
+// The same for segment format 2.
+TEST_CASE("make the golden collection with the metric cosine", "[.][make_golden_cosine]") {
+  index::Segment items{2, index::Metric::cosine};
+  items.add({{"a", "even", "l/a.png", ""}, {"b", "odd", "r/b.png", ""}}, Matrix{2, 2, {3, 4, 0, 5}});
+  Collection::create(kGoldenCosine, items, test::toys(), {}, "the first");
+  auto c = Collection::open(kGoldenCosine, {.writable = true});
+  c->upsert({changed_item()});
+  c.reset();
+  for (const auto* lock : {"LOCK", "versions/.lock"}) fs::remove(kGoldenCosine / lock);
+}
+
+TEST_CASE("a collection of segment format 2 reads as it was written") {
+  test::TempDir dir;
+  fs::copy(kGoldenCosine, dir / "ref", fs::copy_options::recursive);
+  CHECK(index::verify_collection(dir / "ref").empty());
+  const auto c = Collection::open(dir / "ref", {});
+  REQUIRE(c->fault() == "");
+  CHECK(c->snapshot()->manifest().metric == index::Metric::cosine);
+  CHECK(c->find("a")->vector == std::vector<float>{0.6F, 0.8F});
+  CHECK(c->find("new")->vector == std::vector<float>{1, 0});
+  const auto found = c->snapshot()->search(Matrix{1, 2, {7, 0}}, 3);
+  CHECK(found.rows == std::vector<std::int64_t>{2, 0, 1});
+  CHECK(found.distances[2] == Approx(std::sqrt(2.0)));
 }
 
 TEST_CASE("a collection of format 1 reads as it was written") {
@@ -122,8 +148,8 @@ TEST_CASE("a segment of a newer format is refused with both formats named") {
   auto manifest = read_text(segment / "reference.json");
   const std::string format = R"("format":1)";
   REQUIRE(manifest.find(format) != std::string::npos);
-  manifest.replace(manifest.find(format), format.size(), R"("format":2)");
+  manifest.replace(manifest.find(format), format.size(), R"("format":3)");
   write_text(segment / "reference.json", manifest);
   write_text(segment / "SHA256SUMS", index::sums_of(segment));
-  CHECK_THAT(reason_to_refuse(directory), Catch::Contains("has format 2") && Catch::Contains("reads format 1"));
+  CHECK_THAT(reason_to_refuse(directory), Catch::Contains("has format 3") && Catch::Contains("reads formats 1 to 2"));
 }

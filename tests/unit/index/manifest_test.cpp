@@ -27,6 +27,7 @@ TEST_CASE("the manifest survives its own format") {
                    .model_hash = "ab",
                    .model_directory = "models/net",
                    .kind = Kind::ivfsq8,
+                   .metric = Metric::cosine,
                    .search = {80, 10, 0.995, 0.004, 1000},
                    .dimension = 12,
                    .count = 34,
@@ -35,8 +36,14 @@ TEST_CASE("the manifest survives its own format") {
   CHECK(to_json(back) == to_json(m));
   CHECK(back.id() == "shoes@7");
   CHECK(back.kind == Kind::ivfsq8);
+  CHECK(back.metric == Metric::cosine);
   CHECK(back.search.nprobe == 10);
   CHECK(back.search.recall == 0.995);
+}
+
+TEST_CASE("a format number that an older driftd refuses is used only where it would misread") {
+  CHECK(to_json(Manifest{}).find("\"format\":1,") != std::string::npos);
+  CHECK(to_json(Manifest{.metric = Metric::cosine}).find("\"format\":2,") != std::string::npos);
 }
 
 TEST_CASE("a newer format is refused with advice, damage as corrupt") {

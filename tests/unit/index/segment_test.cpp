@@ -40,6 +40,17 @@ TEST_CASE("a segment comes back as it was written") {
   CHECK(index::verify(dir / "ref").empty());
 }
 
+TEST_CASE("opening tells the share of the bytes that is verified, up to all of them") {
+  test::TempDir dir;
+  small_segment().write(dir / "ref", {}, {{"large.bin", std::vector<std::uint8_t>(3 << 20)}});
+  std::vector<double> shares;
+  (void)Segment::open(dir / "ref", [&](double share) { shares.push_back(share); });
+  REQUIRE(shares.size() > 6);
+  CHECK(std::ranges::is_sorted(shares));
+  CHECK((shares.front() > 0 && shares.front() < 1));
+  CHECK(shares.back() == 1);
+}
+
 TEST_CASE("any flipped bit of any file is detected before the file is used") {
   test::TempDir dir;
   const unsigned seed = GENERATE(take(1, random(1, 1 << 30)));
