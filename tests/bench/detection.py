@@ -45,7 +45,7 @@ def parse(arguments):
     add("--reference-size", type=int, default=5000, metavar="N", help="images in the reference (default: 5000)")
     add("--test-size", type=int, default=5000, metavar="N", help="images held out, and as many outside (default: 5000)")
     add("--corrupted", type=int, default=500, metavar="N", help="images of each corruption and severity (default: 500)")
-    add("--kind", default="auto", choices=("flat", "ivf", "sq8", "ivfsq8", "auto"), help="how the index searches (default: auto)")
+    add("--kind", default="auto", choices=("flat", "ivf", "fp16", "sq8", "ivfsq8", "auto"), help="how the index searches (default: auto)")
     add("--k", type=int, default=3, help="of the rule knn (default: 3)")
     add("--seed", type=int, default=1, help="for the choice of images and for noise (default: 1)")
     add("--out", type=pathlib.Path, default=pathlib.Path("detection.json"), metavar="FILE", help="default: detection.json")
