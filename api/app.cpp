@@ -83,7 +83,7 @@ EmbeddingService::Options embedding_options(const Config& config) {
           .workers = std::max(2U, std::thread::hardware_concurrency())};
 }
 
-ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}}; }
+ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}, scoring.per_label}; }
 
 LiveReference::Options live_options(const StoreConfig& store) { return {.compact_share = store.compact_share, .compact_min = store.compact_min, .device = index::device_of(store.device), .keep_versions = store.keep_versions}; }
 
@@ -96,6 +96,12 @@ std::vector<double> score_buckets(const drift::Calibration& calibration, const S
     if (borders.empty() || sorted[at] > borders.back()) borders.push_back(sorted[at]);
   }
   return borders;
+}
+
+void check_calibration(const drift::Calibration& calibration, const ScoringConfig& scoring) {
+  const auto rule = drift::rule_of(scoring.rule);
+  (void)drift::threshold(scoring.alpha, calibration, rule, scoring.k);
+  if (scoring.per_label) (void)drift::p_value(0, calibration, rule, scoring.k, "");
 }
 
 void report_state(const std::string& name, const LiveReference& live, Metrics& metrics) {
@@ -125,8 +131,8 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
     if (reference.manifest().name != name) {
       throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
     }
-    // Fails now, not at the first image, when the reference is too small for the configured alpha.
-    (void)drift::threshold(config.scoring.alpha, calibration_for(reference, score_options(config.scoring)), drift::rule_of(config.scoring.rule), config.scoring.k);
+    // Fails now, not at the first image, when the reference is too small for the configured alpha or lacks what a setting asks for.
+    check_calibration(calibration_for(reference, score_options(config.scoring)), config.scoring);
     metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
     report_state(name, *live, metrics);
     if (const auto fallback = reference.items->base().index().device_fallback(); !fallback.empty()) {

@@ -49,9 +49,10 @@ struct StoreConfig {
 };
 
 struct ScoringConfig {
-  std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean
-  std::size_t k = 3;           // neighbours listed, and the k of rules knn and mean
+  std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean | l1 | mahalanobis
+  std::size_t k = 3;           // neighbours listed, and the k of rules knn, mean and l1
   std::string among = "all";   // all | same_label: compare an image with items of its own label only (index build --same-label)
+  bool per_label = false;      // rank an image among those of the label that its neighbours vote for, a label of few images with all
   std::size_t recheck_every = 1000;  // one image in so many is searched for again in all cells of an ivf index, for driftd_index_recheck_*; 0: none
   double alpha = 0.05;         // p-value below which an image counts as out of distribution
 };

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/time.hpp"
+#include "drift/coverage.hpp"
 
 namespace driftd::api {
 namespace {
@@ -200,6 +201,20 @@ json::object to_json(const drift::RetrainRequest& r) {
           {"command", std::move(command)}};
 }
 
+namespace {
+
+// What each alpha promises with this calibration; those that no p-value reaches are left out.
+json::array false_alarms(const drift::Calibration& calibration) {
+  json::array rates;
+  for (const double alpha : {0.1, 0.05, 0.01}) {
+    const auto [expected, interval] = drift::coverage_of(calibration, alpha);
+    if (expected > 0) rates.push_back(json::object{{"alpha", alpha}, {"expected", expected}, {"lower", interval.lower}, {"upper", interval.upper}});
+  }
+  return rates;
+}
+
+}  // namespace
+
 json::object to_json(const Reference& r) {
   const auto& m = r.manifest();
   const auto& calibration = r.calibration();
@@ -215,7 +230,15 @@ json::object to_json(const Reference& r) {
           {"model", m.model_name + "@sha256:" + m.model_hash},
           {"skipped", m.skipped},
           {"calibration",
-           {{"ranked", calibration.ranked()}, {"duplicates", calibration.duplicates}, {"excluded", calibration.excluded}, {"same_label", r.normal().given.has_value()}}}};
+           {{"method", drift::name_of(calibration.method)},
+            {"ranked", calibration.ranked()},
+            {"groups", calibration.groups},
+            {"effective", calibration.effective},
+            {"duplicates", calibration.duplicates},
+            {"excluded", calibration.excluded},
+            {"same_label", r.normal().given.has_value()},
+            {"labels", calibration.labels.size()},
+            {"false_alarms", false_alarms(calibration)}}}};
 }
 
 json::object to_json(const index::VersionInfo& v) {
