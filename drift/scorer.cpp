@@ -99,7 +99,7 @@ double pooled_p_value(std::size_t at_least, const Calibration& calibration) {
   return (1 + static_cast<double>(at_least)) / (static_cast<double>(calibration.ranked()) + 1);
 }
 
-// of the `at_least` largest scores, those of the label
+// Of a score that `at_least` calibration scores reach.
 double p_value_of_label(std::size_t at_least, const Calibration& calibration, const Ranks& ranks, std::size_t label) {
   const double pooled = pooled_p_value(at_least, calibration);
   const auto count = [&](auto first) {
@@ -107,7 +107,9 @@ double p_value_of_label(std::size_t at_least, const Calibration& calibration, co
   };
   if (label >= calibration.labels.size()) return pooled;
   const double larger = count(ranks.labels.end() - static_cast<std::ptrdiff_t>(at_least));
-  return (1 + larger + kLabelWeight * pooled) / (count(ranks.labels.begin()) + 1 + kLabelWeight);
+  const double all = count(ranks.labels.begin());
+  const double weight = all / (all + kLabelWeight);
+  return std::pow((1 + larger) / (all + 1), weight) * std::pow(pooled, 1 - weight);
 }
 
 Error out_of_reach(double alpha, std::size_t images) {

@@ -36,13 +36,13 @@ namespace driftd::drift {
 // (1 + #{calibration scores >= score}) / (ranked + 1), in (0, 1]; O(log n).
 [[nodiscard]] double p_value(double score, const Calibration& calibration, Rule rule, std::size_t k = kDefaultK);
 
-// The same within the images whose neighbours vote for `label`, as far as there are enough of them (Mondrian conformal
-// prediction: Vovk et al., 2005, chapter 4): with n of them, of which a score at least as large, and the p-value P
-// among all, (1 + a + kLabelWeight P) / (n + 1 + kLabelWeight). A label of few images leans on all of them, an unknown
-// one does so altogether: the mean of a rate given a and a beta prior worth kLabelWeight images (empirical Bayes: Efron
-// and Morris, JASA 70, 1975). Throws Error invalid_argument where the calibration knows no labels. O(log n) and a pass
-// over the labels of the larger scores.
-inline constexpr double kLabelWeight = 50;
+// The same within the images whose neighbours vote for `label` (Mondrian conformal prediction: Vovk et al., 2005,
+// chapter 4), as far as there are enough of them: P_label^w P^(1 - w), with P the p-value among all, P_label the one
+// among the n images of the label, and w = n / (n + kLabelWeight), the credibility of n observations (Buhlmann, ASTIN
+// Bulletin 4, 1967). A label of few images leans on all of them, an unknown one does so altogether. A
+// geometric mean, because an arithmetic one stays large where P does: images of an even label would never be flagged.
+// Throws Error invalid_argument where the calibration knows no labels. O(log n) and a pass over the labels.
+inline constexpr double kLabelWeight = 20;
 [[nodiscard]] double p_value(double score, const Calibration& calibration, Rule rule, std::size_t k,
                              std::string_view label);
 

@@ -141,6 +141,6 @@ TEST_CASE("ranked within labels, each label has its alpha, where all together on
   CAPTURE(pooled[0], pooled[1], within[0], within[1]);
   CHECK(pooled[0] < 0.01);
   CHECK(pooled[1] > 0.08);
-  CHECK(within[0] == Approx(0.05).margin(0.015));  // shrinking with 50 of 200 costs up to 0.01
+  CHECK(within[0] == Approx(0.05).margin(0.015));  // leaning on all costs it up to 0.01
   CHECK(within[1] == Approx(0.05).margin(0.015));
 }
