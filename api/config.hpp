@@ -44,7 +44,7 @@ struct ModelConfig {
 struct StoreConfig {
   std::string device = "cpu";     // where references are searched: cpu, cuda:N or all (a build with GPU support); falls back to cpu
   double compact_share = 0.1;     // a reference is compacted when the changes since it was built exceed this share of its items; 0: never by itself
-  std::size_t compact_min = 1000; // ... and are at least so many
+  std::size_t compact_min = 50;   // ... and are at least so many
   std::size_t keep_versions = 2;  // kept for rollback after a compaction, besides snapshots
 };
 

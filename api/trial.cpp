@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMostItems = 20'000;
 constexpr double kShare = 0.2;
+constexpr double kHalf = 0.5;
 
 struct Parts {
   Reference calibrated;
@@ -60,7 +61,7 @@ Parts split_items(const Reference& reference, std::size_t pools, const std::func
 Parts split_held_out(const Reference& reference, std::size_t pools, const std::function<void(std::size_t)>& progress) {
   const auto& base = reference.items->base();
   const auto& held = reference.normal().plan.held_out;
-  const auto taken = choose_held_out(held.vectors.rows, 0.5, held.groups);
+  const auto taken = choose_held_out(held.vectors.rows, kHalf, held.groups);
   Normal normal;
   normal.plan.grouping = reference.normal().plan.grouping;
   auto& ranked = normal.plan.held_out;
@@ -100,6 +101,11 @@ double Trial::ks_distance() const {
 double Trial::ks_limit() const {
   constexpr double kOnePercent = 1.628;
   return kOnePercent * std::sqrt(1 / static_cast<double>(p_values.size()) + 1 / static_cast<double>(calibrated_on));
+}
+
+std::size_t images_for_trial(const Reference& reference) {
+  const double share = reference.normal().plan.held_out.empty() ? kShare : kHalf;
+  return static_cast<std::size_t>(std::ceil(static_cast<double>(drift::CalibrationOptions{}.min_items) / share));
 }
 
 Trial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools, const std::function<void(std::size_t)>& progress) {

@@ -24,6 +24,9 @@ struct Trial {
   [[nodiscard]] double ks_limit() const;
 };
 
+// So many items (or held-out images, where there are any) it takes.
+[[nodiscard]] std::size_t images_for_trial(const Reference& reference);
+
 // A fifth of at most 20,000 items of the version's segment is tried, groups as a whole; of a reference with held-out
 // images half of these, the index staying as it is. pools: unit vectors per embedding. Cost: a calibration of 16,000
 // images, and a second copy of their vectors. Throws Error{invalid_argument} where too few images are left.

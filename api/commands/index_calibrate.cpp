@@ -100,6 +100,14 @@ int calibrate_command(Options options) {
   print_head(reference);
   print_thresholds(reference.calibration(), options.scoring.k);
   if (options.no_trial) return 0;
+  const auto& held_out = reference.normal().plan.held_out.vectors;
+  const auto there = held_out.rows > 0 ? held_out.rows : reference.items->base().size();
+  if (there < images_for_trial(reference)) {
+    const auto text = "a trial takes " + std::to_string(images_for_trial(reference)) + (held_out.rows > 0 ? " held-out images" : " items") + ", there are " + std::to_string(there);
+    if (!options.plot.empty()) throw Error{Errc::invalid_argument, text + "; --plot draws the trial"};
+    std::printf("\nno trial: %s\n", text.c_str());
+    return 0;
+  }
   Progress progress{"trying", std::min<std::size_t>(reference.items->base().size(), 16'000), options.quiet};
   auto trial = try_calibration(reference, options.scoring, bundle.pools.size(), [&](std::size_t done) { progress.update(done); });
   print_trial(trial, options.rule);

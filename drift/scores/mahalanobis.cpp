@@ -5,6 +5,8 @@
 // clusters has strange places between them that it cannot see.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <vector>
 
 #include "drift/scores/rules.hpp"
@@ -12,15 +14,18 @@
 namespace driftd::drift::scores {
 
 double mahalanobis(std::span<const float> image, const Gaussian& reference) {
+  std::vector<float> centred(image.size());
+  std::ranges::transform(image, reference.mean, centred.begin(), std::minus<>{});
+  const auto dot = [&](std::span<const float> other) {
+    return std::transform_reduce(centred.begin(), centred.end(), other.begin(), 0.0, std::plus<>{},
+                                 [](float a, float b) { return double{a} * b; });
+  };
   const auto count = reference.directions.rows;
   std::vector<double> whitened(count);
-  double rest = 0;
-  for (std::size_t j = 0; j < image.size(); ++j) rest += std::pow(double{image[j]} - reference.mean[j], 2);
+  double rest = dot(centred);
   double inside = 0;
   for (std::size_t r = 0; r < count; ++r) {
-    const auto direction = reference.directions.row(r);
-    double along = 0;
-    for (std::size_t j = 0; j < image.size(); ++j) along += (double{image[j]} - reference.mean[j]) * direction[j];
+    double along = dot(reference.directions.row(r));
     rest -= along * along;
     for (std::size_t s = 0; s < r; ++s) along -= reference.lower[r * count + s] * whitened[s];
     whitened[r] = along / reference.lower[r * count + r];
