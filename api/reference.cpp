@@ -9,6 +9,7 @@
 #include "api/same_label.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
+#include "index/metric.hpp"
 
 namespace driftd::api {
 namespace {
@@ -261,9 +262,8 @@ std::vector<drift::Near> near_of(const Reference& reference, std::span<const flo
   return near;
 }
 
-// Of the items that the rows name, where the rule needs them.
-Matrix vectors_for(drift::Rule rule, const Reference& reference, std::span<const std::int64_t> rows, std::size_t count) {
-  if (!drift::needs_vectors(rule)) return {};
+// Of the items that the rows name.
+Matrix vectors_of(const Reference& reference, std::span<const std::int64_t> rows, std::size_t count) {
   Matrix vectors{count, reference.items->dimension()};
   for (std::size_t i = 0; i < count; ++i) std::ranges::copy(reference.items->vector(static_cast<std::size_t>(rows[i])), vectors.row(i).begin());
   return vectors;
@@ -280,14 +280,22 @@ void rank(const drift::Calibration& calibration, const ScoreOptions& options, Sc
   s.ood = s.p_value <= options.alpha;
 }
 
+double statistic_of(const Reference& reference, std::span<const float> vector, std::span<const drift::Near> near, std::span<const std::int64_t> rows,
+                    const drift::Calibration& calibration, const ScoreOptions& options) {
+  if (!drift::needs_vectors(options.rule)) return drift::score(options.rule, near, calibration, options.k);
+  std::vector<float> image{vector.begin(), vector.end()};
+  if (reference.items->base().metric() == index::Metric::cosine) index::scale_to_unit(image);  // as the items are
+  const auto vectors = vectors_of(reference, rows, near.size());
+  return drift::score(options.rule, near, calibration, options.k, {image, vectors});
+}
+
 Score score_of(const Reference& reference, std::span<const float> vector, std::span<const float> distances, std::span<const std::int64_t> rows,
                const ScoreOptions& options) {
   const auto& calibration = calibration_for(reference, options);
   const auto near = near_of(reference, distances, rows, calibration);
-  const auto near_vectors = vectors_for(options.rule, reference, rows, near.size());
   Score s;
   if (options.per_label) s.label = voted_label(reference, rows);
-  s.score = drift::score(options.rule, near, calibration, options.k, {vector, near_vectors});
+  s.score = statistic_of(reference, vector, near, rows, calibration, options);
   s.alpha = options.alpha;
   rank(calibration, options, s);
   s.k = options.k;

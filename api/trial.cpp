@@ -41,7 +41,7 @@ Parts split_items(const Reference& reference, std::size_t pools, const std::func
   const auto groups = grouping.empty() ? std::vector<std::uint32_t>{} : group_numbers(grouping, items);
   const auto taken = choose_held_out(rows.size(), kShare, groups);
   const auto vectors = base.index().vectors(rows);
-  index::Segment rest{base.dimension()};
+  index::Segment rest{base.dimension(), base.metric()};
   Matrix tried{0, base.dimension()};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!taken[i]) {
@@ -75,7 +75,7 @@ Parts split_held_out(const Reference& reference, std::size_t pools, const std::f
   }
   std::vector<std::int64_t> rows(base.size());
   std::iota(rows.begin(), rows.end(), 0);
-  index::Segment items{base.dimension()};
+  index::Segment items{base.dimension(), base.metric()};
   items.add(base.items(), base.index().vectors(rows));
   normal.all = calibrate(items, pools, progress, normal.plan);
   return {in_memory(std::move(items), std::move(normal)), std::move(tried)};

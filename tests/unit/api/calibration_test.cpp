@@ -70,6 +70,22 @@ TEST_CASE("every rule flags fresh points like the reference at about alpha, and 
   CHECK(flagged(reference, shifted, {.rule = rule}) > 0.9);
 }
 
+TEST_CASE("under cosine the length of a vector changes no score, by any rule") {
+  const auto rule = GENERATE(from_range(drift::kRules));
+  CAPTURE(drift::name_of(rule));
+  index::Segment items{kDimension, index::Metric::cosine};
+  items.add(names(300, 2), cloud(300, 1));
+  CalibrationPlan plan;
+  plan.held_out.vectors = cloud(300, 4);
+  for (auto& x : plan.held_out.vectors.data) x *= 7;
+  const auto reference = reference_with(std::move(items), plan);
+  auto points = cloud(400, 2);
+  CHECK(flagged(reference, points, {.rule = rule}) == Approx(0.05).margin(0.05));
+  const auto before = score(reference, points, {.rule = rule}).front();
+  for (auto& x : points.data) x *= 3;
+  CHECK(score(reference, points, {.rule = rule}).front().score == Approx(before.score).epsilon(1e-4));
+}
+
 TEST_CASE("ranked within its label, an image's answer names the label") {
   const auto reference = reference_with(segment_of(cloud(500, 1)), {});
   const auto points = cloud(1000, 2);
