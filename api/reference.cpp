@@ -36,7 +36,8 @@ constexpr const char* kProfileFile = "properties.bin";  // of references that we
 
 drift::Calibration calibration_in(const index::Segment& items, const char* file) {
   auto calibration = drift::decode_calibration(std::as_bytes(std::span{items.attachment(file)}));
-  if (calibration.n != items.size()) {
+  const auto fitted = calibration.gaussian.mean.size();
+  if (calibration.n != items.size() || (fitted != 0 && fitted != items.dimension())) {
     throw Error{Errc::corrupt, items.manifest().id() + ": " + file + " is of another set of vectors"};
   }
   return calibration;

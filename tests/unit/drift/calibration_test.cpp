@@ -184,6 +184,15 @@ TEST_CASE("calibrations of older formats are read, with the rules that they knew
   CHECK(decode_calibration(encode(old)).ranks == old.ranks);
 }
 
+TEST_CASE("a calibration of format 3 is read and written byte for byte") {
+  const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / "calibration-3.bin");
+  const auto stored = decode_calibration(std::as_bytes(std::span{bytes}));
+  CHECK(leave_one_out(stored, Rule::blend).back() == 3.20064521F);
+  CHECK(leave_one_out(stored, Rule::l1).size() == 13);
+  CHECK(stored.labels == std::vector<std::string>{"even", "odd"});
+  CHECK(std::ranges::equal(encode(stored), std::as_bytes(std::span{bytes})));
+}
+
 TEST_CASE("a calibration of a newer format asks for a newer program") {
   auto bytes = encode(calibration_of(some_points(50)));
   bytes[4] = std::byte{4};
