@@ -19,8 +19,10 @@
 #include "api/http_server.hpp"
 #include "api/log.hpp"
 #include "api/reference_routes.hpp"
+#include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
+#include "api/shadow_routes.hpp"
 #include "api/time.hpp"
 #include "api/version.hpp"
 #include "api/web_page.hpp"
@@ -144,10 +146,16 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
 // Everything that remembers: the monitor, its store, and what is done about its alerts.
 class Memory {
  public:
-  Memory(const Config& config, asio::io_context& background, Metrics& metrics)
+  Memory(const Config& config, const embed::Bundle& bundle, const References& references, asio::io_context& background, Metrics& metrics)
       : metrics_{metrics},
+        references_{references},
+        model_{bundle.id()},
+        url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_{prepared(config.data_directory) / "driftd.db"},
+        review_{config.review, prepared(config.data_directory) / "review.db", config.http.max_image_bytes, metrics},
+        recent_{config.shadow.window, config.shadow.max_bytes},
+        shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
@@ -162,16 +170,19 @@ class Memory {
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
-  [[nodiscard]] drift::Feedback& feedback() { return feedback_; }
+  [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_}; }
 
   void add_routes(Router& router, asio::thread_pool& records) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
     add_feedback_routes(router, records, store_, feedback_);
+    add_review_routes(router, records, review_, references_, model_, url_);
+    add_shadow_routes(router, records, shadow_);
   }
 
   void save() {
+    review_.save();
     const auto state = monitor_.snapshot();
     std::uint64_t images = 0;
     for (const auto& stream : state.streams) images += stream.window.total;
@@ -189,6 +200,7 @@ class Memory {
   }
 
   void refresh_gauges() {
+    metrics_.shadow(recent_.bytes());
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
       metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
@@ -220,10 +232,16 @@ class Memory {
 
   // Constant after construction
   Metrics& metrics_;
+  const References& references_;
+  const std::string model_;
+  const std::string url_;
   const Notices notices_;
 
   // Thread-safe by themselves
   drift::Store store_;
+  ReviewService review_;
+  drift::RecentWindow recent_;
+  Shadow shadow_;
   WebhookSender sender_;
   RetrainService retrain_;
   AlertService alerts_;
@@ -257,12 +275,12 @@ int serve(const Config& config, std::ostream& out) {
   const auto references = load_references(config, bundle, metrics, not_ready_because);
 
   asio::io_context background_io{1};
-  Memory memory{config, background_io, metrics};
+  Memory memory{config, bundle, references, background_io, metrics};
   std::optional<IoThread> background_thread{std::in_place, background_io};
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring), config.scoring.recheck_every};
+  ScoringService scoring{embedding, references, memory.watchers(), metrics, score_options(config.scoring), config.scoring.recheck_every};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store

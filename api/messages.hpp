@@ -18,6 +18,7 @@
 #include "drift/history.hpp"
 #include "drift/monitor.hpp"
 #include "drift/retrain.hpp"
+#include "drift/review.hpp"
 #include "drift/silence.hpp"
 #include "embed/properties.hpp"
 
@@ -36,6 +37,8 @@ namespace driftd::api {
 [[nodiscard]] boost::json::object to_json(const drift::Delivery& delivery);  // without its payload
 [[nodiscard]] boost::json::object to_json(const drift::RetrainRequest& request);
 [[nodiscard]] boost::json::object to_json(const drift::Accuracy& accuracy);
+[[nodiscard]] boost::json::object to_json(const drift::ReviewItem& item);
+[[nodiscard]] boost::json::object to_json(const drift::ReviewEstimate& estimate);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);
 [[nodiscard]] boost::json::object to_json(const index::VersionInfo& version);
 [[nodiscard]] boost::json::object to_json(const index::Item& item);
