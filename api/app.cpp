@@ -18,7 +18,9 @@
 #include "api/alert_routes.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
+#include "api/new_normal_routes.hpp"
 #include "api/reference_routes.hpp"
+#include "api/retrain_trials.hpp"
 #include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
@@ -160,6 +162,7 @@ class Memory {
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
         monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
+        trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
@@ -179,6 +182,7 @@ class Memory {
     add_feedback_routes(router, records, store_, feedback_);
     add_review_routes(router, records, review_, references_, model_, url_);
     add_shadow_routes(router, records, shadow_);
+    add_new_normal_routes(router, records, monitor_, alerts_, {review_, references_, model_});
   }
 
   void save() {
@@ -222,6 +226,7 @@ class Memory {
         refresh_gauges();
         monitor_.deliver();  // what the store refused before
         alerts_.tick(monitor_, now_ms());
+        trials_.look();
         save();
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
@@ -247,6 +252,7 @@ class Memory {
   AlertService alerts_;
   drift::Feedback feedback_;
   drift::Monitor monitor_;
+  RetrainTrials trials_;
 
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;

@@ -5,6 +5,7 @@
 
 #include "api/json_body.hpp"
 #include "api/messages.hpp"
+#include "api/new_normal.hpp"
 #include "api/paging.hpp"
 #include "api/pool_handler.hpp"
 #include "api/review_export.hpp"
@@ -95,7 +96,9 @@ Response patch_review(ReviewService& review, const References& references, const
     throw Error{Errc::invalid_argument, "an image goes into this reference with a label: say which"};
   }
   if (!answer.dismiss && !answer.truly_ood) answer.truly_ood = item.truly_ood && !answer.label ? item.truly_ood : is_new_label(references, item, label);
-  const auto put = [&](const ReviewItem& accepted, const std::vector<float>& vector) { put_into_reference(references, model, accepted, vector); };
+  const auto put = [&](const ReviewItem& accepted, const std::vector<float>& vector) {
+    (void)reference_for(references, model, {accepted}).upsert({new_item(accepted, vector)});
+  };
   return json_response(to_json(review.answer(item.id, answer, now_ms(), put)));
 }
 
@@ -108,14 +111,6 @@ Response get_export(const ReviewService& review, const std::string& url, const R
 }
 
 }  // namespace
-
-void put_into_reference(const References& references, const std::string& model, const ReviewItem& item, const std::vector<float>& vector) {
-  if (item.model != model) {
-    throw Error{Errc::conflict, "this image was embedded by another model, " + item.model + "; dismiss it, or write the image itself to the reference"};
-  }
-  auto& live = writable_reference(references, name_of_reference(item.reference));
-  (void)live.upsert({{{"review-" + item.id, item.label, "review:" + item.id, {}}, vector, {}}});
-}
 
 void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review, const References& references,
                        const std::string& model, const std::string& url) {

@@ -16,8 +16,4 @@ namespace driftd::api {
 void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review, const References& references,
                        const std::string& model, const std::string& url);
 
-// The item that an accepted image becomes, written to its reference. Throws Error: not_found, conflict (read-only, or
-// an embedding of another model).
-void put_into_reference(const References& references, const std::string& model, const drift::ReviewItem& item, const std::vector<float>& vector);
-
 }  // namespace driftd::api

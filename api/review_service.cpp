@@ -211,6 +211,22 @@ ReviewItem ReviewService::answer(const std::string& id, const ReviewAnswer& answ
   return item;
 }
 
+void ReviewService::accept(const std::vector<ReviewItem>& items, const std::string& who, std::int64_t now,
+                           const std::function<void(const std::vector<Labelled>&)>& put) {
+  const std::scoped_lock lock{mutex_};
+  std::vector<Labelled> labelled;
+  for (const auto& item : items) labelled.emplace_back(item, store_.vector(item.id));
+  put(labelled);
+  for (auto& [item, vector] : labelled) {
+    item.state = ReviewState::accepted;
+    item.answered_ms = now;
+    if (!who.empty()) item.who = who;
+    store_.update(item);
+    diverse_.answered(item.id);
+  }
+  report();
+}
+
 std::vector<drift::ReviewEstimate> ReviewService::estimates() const {
   const auto members = store_.items({.source = ReviewSource::random, .limit = INT32_MAX});
   std::vector<drift::ReviewEstimate> all;

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "api/config.hpp"
@@ -66,6 +67,11 @@ class ReviewService {
   // conflict for an item that is in the reference already.
   drift::ReviewItem answer(const std::string& id, const ReviewAnswer& answer, std::int64_t now_ms,
                            const std::function<void(const drift::ReviewItem&, const std::vector<float>&)>& put);
+
+  // Puts labelled images into their reference, all at once, and marks them as accepted; `put` as above.
+  using Labelled = std::pair<drift::ReviewItem, std::vector<float>>;
+  void accept(const std::vector<drift::ReviewItem>& items, const std::string& who, std::int64_t now_ms,
+              const std::function<void(const std::vector<Labelled>&)>& put);
 
   [[nodiscard]] const drift::ReviewStore& store() const { return store_; }
   [[nodiscard]] const ReviewConfig& config() const { return config_; }
