@@ -62,7 +62,7 @@ ReviewService::~ReviewService() = default;
 
 ReviewService::Pick ReviewService::pick(const std::string& stream, const std::string& reference, bool ood, std::int64_t now) {
   if (config_.max_items == 0) return {};
-  return {ood, samples_.draw(stream, reference, now)};
+  return {ood && random_places(config_) < config_.max_items, samples_.draw(stream, reference, now)};
 }
 
 void ReviewService::offer(const Pick& pick, ReviewCandidate candidate) {
