@@ -216,12 +216,13 @@ Response patch_retrain(const drift::Store& store, RetrainService& retrain, const
 
 // --- Feedback -----------------------------------------------------------------------------------------------------------------------
 
-Response post_feedback(drift::Store& store, drift::Feedback& feedback, const Request& request) {
+Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy, const Request& request) {
   const JsonBody body{request.body, {"request_id", "label"}};
   const auto judgement = feedback.judge(body.text("request_id", 128), body.text("label", 256), now_ms());
   if (!judgement.counted) {
     store.save_judgement(judgement);
     feedback.count(judgement);
+    accuracy.judged(judgement);
   }
   return json_response({{"request_id", judgement.request_id},
                         {"stream", judgement.stream},
@@ -229,12 +230,12 @@ Response post_feedback(drift::Store& store, drift::Feedback& feedback, const Req
                         {"predicted", judgement.predicted},
                         {"label", judgement.label},
                         {"correct", judgement.correct()},
-                        {"accuracy", to_json(feedback.accuracy(judgement.stream))}});
+                        {"accuracy", to_json(feedback.accuracy(judgement.stream), accuracy.reading(judgement.stream))}});
 }
 
-Response get_feedback(const drift::Feedback& feedback) {
+Response get_feedback(const drift::Feedback& feedback, const AccuracyWatch& watch) {
   json::array all;
-  for (const auto& accuracy : feedback.accuracies()) all.push_back(to_json(accuracy));
+  for (const auto& accuracy : feedback.accuracies()) all.push_back(to_json(accuracy, watch.reading(accuracy.stream)));
   return json_response({{"streams", std::move(all)}});
 }
 
@@ -262,9 +263,9 @@ void add_retrain_routes(Router& router, asio::thread_pool& pool, drift::Store& s
   router.add({"PATCH", "/v1/retrain/{id}", kBody, on_pool(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
 }
 
-void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback) {
-  router.add({"GET", "/v1/feedback", 0, on_pool(pool, [&](const Request&) { return get_feedback(feedback); })});
-  router.add({"POST", "/v1/feedback", kBody, on_pool(pool, [&](const Request& r) { return post_feedback(store, feedback, r); })});
+void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy) {
+  router.add({"GET", "/v1/feedback", 0, on_pool(pool, [&](const Request&) { return get_feedback(feedback, accuracy); })});
+  router.add({"POST", "/v1/feedback", kBody, on_pool(pool, [&](const Request& r) { return post_feedback(store, feedback, accuracy, r); })});
 }
 
 }  // namespace driftd::api

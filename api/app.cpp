@@ -78,6 +78,7 @@ drift::MonitorOptions monitor_options(const Config& config) {
   options.rule = alert_rule(config.alerts);
   for (const auto& rule : config.alerts.rules) options.rules.push_back({rule.streams, alert_rule(config.alerts, rule)});
   options.run_length = config.alerts.run_length;
+  if (config.alerts.accuracy_run_length > 0) options.followed = {std::string{kAccuracyRule}};
   return options;
 }
 
@@ -162,12 +163,16 @@ class Memory {
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
         monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
+        accuracy_{{config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()}, references, monitor_},
         trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
     alerts_.restore(monitor_);
-    for (const auto& judgement : store_.judgements()) feedback_.count(judgement);
+    for (const auto& judgement : store_.judgements()) {
+      feedback_.count(judgement);
+      accuracy_.restore(judgement);
+    }
     sender_.start();
     schedule();
   }
@@ -179,7 +184,7 @@ class Memory {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
-    add_feedback_routes(router, records, store_, feedback_);
+    add_feedback_routes(router, records, store_, feedback_, accuracy_);
     add_review_routes(router, records, review_, references_, model_, url_);
     add_shadow_routes(router, records, shadow_);
     add_new_normal_routes(router, records, monitor_, alerts_, {review_, references_, model_});
@@ -207,6 +212,11 @@ class Memory {
     metrics_.shadow(recent_.bytes());
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
+      if (const auto reading = accuracy_.reading(stream.name)) {
+        const std::string rule{kAccuracyRule};
+        metrics_.stream_detector(stream.name, rule, reading->value, reading->limit);
+        metrics_.alert_state(stream.name, rule, reading->alert ? 2 : 0);
+      }
       metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
       if (!stream.detector) continue;
       const std::string detector{drift::kDetectorRule};
@@ -252,6 +262,7 @@ class Memory {
   AlertService alerts_;
   drift::Feedback feedback_;
   drift::Monitor monitor_;
+  AccuracyWatch accuracy_;
   RetrainTrials trials_;
 
   // Confined to the background thread, and to serve() after that thread has ended

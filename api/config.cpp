@@ -33,7 +33,7 @@ BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
-                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, rules))
+                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, accuracy_run_length, accuracy_drop, rules))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (name, url, format, events, secret_file, ca_file, allow_private, timeout_ms, max_attempts))
 BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s, activate, activate_below, activate_min_images))
 BOOST_DESCRIBE_STRUCT(ReviewConfig, (), (max_items, max_bytes, random_share, stream_share, image_side, images))
@@ -326,6 +326,9 @@ void check_config(const Config& c) {
   require(c.alerts.repeat_s == 0 || (c.alerts.repeat_s >= 60 && c.alerts.repeat_s <= kMaxSeconds), "alerts.repeat_s", "must be 0 (told once) or from 60 to 2592000");
   require(c.alerts.run_length == 0 || (c.alerts.run_length >= drift::kMinRunLength && c.alerts.run_length <= drift::kMaxRunLength),
           "alerts.run_length", "must be 0 (no e-detector) or from 1000 to 200000 images");
+  require(c.alerts.accuracy_run_length == 0 || (c.alerts.accuracy_run_length >= 100 && c.alerts.accuracy_run_length <= 1'000'000),
+          "alerts.accuracy_run_length", "must be 0 (rule accuracy is off) or from 100 to 1000000 labels");
+  require(c.alerts.accuracy_drop >= 0 && c.alerts.accuracy_drop < 1, "alerts.accuracy_drop", "must be at least 0 and below 1");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
   require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
   require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");

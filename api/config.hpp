@@ -85,6 +85,8 @@ struct AlertConfig {
   std::uint32_t cooldown_s = 0;     // ... and seconds before it may fire again
   std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
   std::size_t run_length = 10'000;  // images until a false alarm of the rule "e-detector" is expected; 0: rule is off
+  std::size_t accuracy_run_length = 2000;  // labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off
+  double accuracy_drop = 0.05;             // it finds an accuracy that is lower than the reference's own by more than this
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 

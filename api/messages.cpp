@@ -178,9 +178,14 @@ json::object to_json(const drift::Delivery& d) {
           {"last_error", d.last_error.empty() ? json::value(nullptr) : json::value(d.last_error)}};
 }
 
-json::object to_json(const drift::Accuracy& a) {
-  return {{"stream", a.stream}, {"labels", a.total},          {"window", a.size},
-          {"rate", number(a.rate)}, {"lower", number(a.lower)}, {"upper", number(a.upper)}};
+json::object to_json(const drift::Accuracy& a, const std::optional<AccuracyReading>& watch) {
+  json::value detector;
+  if (watch) {
+    detector = json::object{{"expected", watch->expected}, {"tolerated", watch->tolerated}, {"value", number(watch->value)},
+                            {"limit", watch->limit},       {"alert", to_json(watch->alert)}};
+  }
+  return {{"stream", a.stream},     {"labels", a.total},        {"window", a.size}, {"rate", number(a.rate)},
+          {"lower", number(a.lower)}, {"upper", number(a.upper)}, {"detector", std::move(detector)}};
 }
 
 json::object to_json(const drift::RetrainRequest& r) {

@@ -99,7 +99,7 @@ json::array label_studio(const std::vector<ReviewItem>& items, const std::string
 }
 
 Response file(std::string name, std::string type, std::string body) {
-  return {.status = 200, .content_type = std::move(type), .body = std::move(body), .headers = {{"Content-Disposition", "attachment; filename=\"" + name + "\""}}};
+  return {.status = 200, .content_type = std::move(type), .body = std::move(body), .headers = {{"Content-Disposition", "attachment; filename=\"" + name + "\""}, {"X-Content-Type-Options", "nosniff"}}};
 }
 
 }  // namespace

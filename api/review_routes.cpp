@@ -69,7 +69,7 @@ Response get_picture(const ReviewService& review, const Request& request) {
     throw Error{Errc::not_found, review.config().images ? "no picture of it is kept: it came as a vector, or review.max_bytes is spent"
                                                         : "no pictures are kept here: review.images is false"};
   }
-  Response response{.status = 200, .content_type = "image/jpeg", .body = {}, .headers = {{"Cache-Control", "private, max-age=86400, immutable"}}};
+  Response response{.status = 200, .content_type = "image/jpeg", .body = {}, .headers = {{"Cache-Control", "private, max-age=86400, immutable"}, {"X-Content-Type-Options", "nosniff"}}};
   response.body.assign(reinterpret_cast<const char*>(jpeg.data()), jpeg.size());
   return response;
 }
