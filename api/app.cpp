@@ -156,7 +156,7 @@ class Memory {
         url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_{prepared(config.data_directory) / "driftd.db"},
-        review_{config.review, prepared(config.data_directory) / "review.db", config.http.max_image_bytes, metrics},
+        review_{config.review, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
         recent_{config.shadow.window, config.shadow.max_bytes},
         shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
@@ -180,13 +180,13 @@ class Memory {
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
   [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_}; }
 
-  void add_routes(Router& router, asio::thread_pool& records) {
+  void add_routes(Router& router, asio::thread_pool& records, asio::thread_pool& trials) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
     add_feedback_routes(router, records, store_, feedback_, accuracy_);
     add_review_routes(router, records, review_, references_, model_, url_);
-    add_shadow_routes(router, records, shadow_);
+    add_shadow_routes(router, trials, shadow_);
     add_new_normal_routes(router, records, monitor_, alerts_, {review_, references_, model_});
   }
 
@@ -301,7 +301,8 @@ int serve(const Config& config, std::ostream& out) {
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store
-  memory.add_routes(routes, records);
+  asio::thread_pool trials{1};   // versions are tried, which takes long
+  memory.add_routes(routes, records, trials);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};

@@ -1,5 +1,8 @@
 #include "api/review_service.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 #include <span>
@@ -41,22 +44,33 @@ std::size_t bytes_of(const ReviewCandidate& c) { return c.request.body.size() + 
 
 }  // namespace
 
-ReviewService::ReviewService(ReviewConfig config, const std::filesystem::path& file, std::size_t max_image_bytes, Metrics& metrics)
+ReviewService::ReviewService(ReviewConfig config, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes,
+                             Metrics& metrics)
     : config_{config}, max_image_bytes_{max_image_bytes}, metrics_{metrics},
       store_{file, {config.max_bytes, kAnsweredForEachPlace * config.max_items}}, samples_{random_places(config), seed()},
       diverse_{diverse_set(config)} {
   samples_.restore(store_.samples());
   sample_size_ = samples_.size();
-  auto known = store_.items({.source = ReviewSource::diverse, .limit = INT32_MAX});
-  for (auto item = known.rbegin(); item != known.rend(); ++item) {
-    diverse_.add(item->id, item->stream, store_.vector(item->id));
-    if (item->state != ReviewState::waiting) diverse_.answered(item->id);
-  }
+  resume(model);
   report();
   worker_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
 }
 
 ReviewService::~ReviewService() = default;
+
+void ReviewService::resume(const std::string& model) {
+  std::vector<std::string> gone;
+  auto known = store_.items({.limit = INT32_MAX});
+  for (auto item = known.rbegin(); item != known.rend(); ++item) {  // the oldest first
+    if (item->model != model) {
+      if (item->state == ReviewState::waiting) gone.push_back(item->id);
+    } else if (item->source == ReviewSource::diverse) {
+      diverse_.add(item->id, item->stream, store_.vector(item->id));
+      if (item->state != ReviewState::waiting) diverse_.answered(item->id);
+    }
+  }
+  store_.remove(gone);
+}
 
 // --- While images are scored ----------------------------------------------------------------------------------------------------------
 
@@ -81,6 +95,7 @@ void ReviewService::offer(const Pick& pick, ReviewCandidate candidate) {
 }
 
 void ReviewService::run(const std::stop_token& stop) {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);  // scoring comes first
   while (true) {
     Handed handed;
     {

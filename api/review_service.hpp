@@ -46,8 +46,9 @@ struct ReviewAnswer {
 
 class ReviewService {
  public:
-  // Opens or creates `file`. Keeps a reference to metrics. Throws what ReviewStore's constructor throws.
-  ReviewService(ReviewConfig config, const std::filesystem::path& file, std::size_t max_image_bytes, Metrics& metrics);
+  // Opens or creates `file`. Keeps a reference to metrics. model: that embeds; images that wait since another model served
+  // are removed, because nothing can be compared with them. Throws what ReviewStore's constructor throws.
+  ReviewService(ReviewConfig config, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes, Metrics& metrics);
   ~ReviewService();
   ReviewService(const ReviewService&) = delete;
   ReviewService& operator=(const ReviewService&) = delete;
@@ -83,6 +84,7 @@ class ReviewService {
     Pick pick;
     ReviewCandidate candidate;
   };
+  void resume(const std::string& model);
   void run(const std::stop_token& stop);
   void keep(Handed& handed);
   [[nodiscard]] bool keep_random(const Handed& handed, drift::ReviewItem& item);

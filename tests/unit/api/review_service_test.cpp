@@ -13,7 +13,7 @@ using namespace driftd::api;
 namespace {
 
 struct Desk {
-  explicit Desk(ReviewConfig config) : service{config, dir / "review.db", 1 << 20, metrics} { set_log_sink([](std::string_view) {}); }
+  explicit Desk(ReviewConfig config) : service{config, dir / "review.db", "net", 1 << 20, metrics} { set_log_sink([](std::string_view) {}); }
   ~Desk() { set_log_sink({}); }
 
   void see(float value, bool ood, const std::string& stream = "s", std::string body = {}) {
@@ -23,6 +23,7 @@ struct Desk {
     ReviewCandidate candidate{.vector = {value, 0}};
     candidate.item.stream = stream;
     candidate.item.reference = "default@1";
+    candidate.item.model = "net";
     candidate.item.ood = ood;
     candidate.request.body = std::move(body);
     service.offer(pick, std::move(candidate));
@@ -113,4 +114,25 @@ TEST_CASE("a queue that is off takes nothing") {
   Desk desk{{.max_items = 0}};
   desk.see(1, true);
   CHECK(desk.offered == 0);
+}
+
+TEST_CASE("what waits goes on after a restart, but not for another model") {
+  test::TempDir dir;
+  Metrics metrics{"test"};
+  const ReviewConfig config{.max_items = 10, .random_share = 0};
+  {
+    drift::ReviewStore store{dir / "review.db"};
+    const std::vector<float> vector{1, 0};
+    for (const auto* id : {"a", "b"}) store.add({.id = id, .stream = "s", .model = "net"}, vector, {});
+    auto answered = *store.item("a");
+    answered.state = drift::ReviewState::labelled;
+    store.update(answered);
+  }
+  {
+    const ReviewService same{config, dir / "review.db", "net", 1 << 20, metrics};
+    CHECK(same.store().items({}).size() == 2);
+  }
+  const ReviewService other{config, dir / "review.db", "another net", 1 << 20, metrics};
+  REQUIRE(other.store().items({}).size() == 1);
+  CHECK(other.store().items({}).front().id == "a");  // what a person said stays
 }
