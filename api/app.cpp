@@ -18,9 +18,13 @@
 #include "api/alert_routes.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
+#include "api/new_normal_routes.hpp"
 #include "api/reference_routes.hpp"
+#include "api/retrain_trials.hpp"
+#include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
+#include "api/shadow_routes.hpp"
 #include "api/time.hpp"
 #include "api/version.hpp"
 #include "api/web_page.hpp"
@@ -74,6 +78,7 @@ drift::MonitorOptions monitor_options(const Config& config) {
   options.rule = alert_rule(config.alerts);
   for (const auto& rule : config.alerts.rules) options.rules.push_back({rule.streams, alert_rule(config.alerts, rule)});
   options.run_length = config.alerts.run_length;
+  if (config.alerts.accuracy_run_length > 0) options.followed = {std::string{kAccuracyRule}};
   return options;
 }
 
@@ -150,34 +155,49 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
 // Everything that remembers: the monitor, its store, and what is done about its alerts.
 class Memory {
  public:
-  Memory(const Config& config, asio::io_context& background, Metrics& metrics)
+  Memory(const Config& config, const embed::Bundle& bundle, const References& references, asio::io_context& background, Metrics& metrics)
       : metrics_{metrics},
+        references_{references},
+        model_{bundle.id()},
+        url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_{prepared(config.data_directory) / "driftd.db"},
+        review_{config.review, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
+        recent_{config.shadow.window, config.shadow.max_bytes},
+        shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
         monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
+        accuracy_{{config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()}, references, monitor_},
+        trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
     alerts_.restore(monitor_);
-    for (const auto& judgement : store_.judgements()) feedback_.count(judgement);
+    for (const auto& judgement : store_.judgements()) {
+      feedback_.count(judgement);
+      accuracy_.restore(judgement);
+    }
     sender_.start();
     schedule();
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
-  [[nodiscard]] drift::Feedback& feedback() { return feedback_; }
+  [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_}; }
 
-  void add_routes(Router& router, asio::thread_pool& records) {
+  void add_routes(Router& router, asio::thread_pool& records, asio::thread_pool& trials) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
-    add_feedback_routes(router, records, store_, feedback_);
+    add_feedback_routes(router, records, store_, feedback_, accuracy_);
+    add_review_routes(router, records, review_, references_, model_, url_);
+    add_shadow_routes(router, trials, shadow_);
+    add_new_normal_routes(router, records, monitor_, alerts_, {review_, references_, model_});
   }
 
   void save() {
+    review_.save();
     const auto state = monitor_.snapshot();
     std::uint64_t images = 0;
     for (const auto& stream : state.streams) images += stream.window.total;
@@ -195,8 +215,14 @@ class Memory {
   }
 
   void refresh_gauges() {
+    metrics_.shadow(recent_.bytes());
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
+      if (const auto reading = accuracy_.reading(stream.name)) {
+        const std::string rule{kAccuracyRule};
+        metrics_.stream_detector(stream.name, rule, reading->value, reading->limit);
+        metrics_.alert_state(stream.name, rule, reading->alert ? 2 : 0);
+      }
       metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
       if (!stream.detector) continue;
       const std::string detector{drift::kDetectorRule};
@@ -216,6 +242,7 @@ class Memory {
         refresh_gauges();
         monitor_.deliver();  // what the store refused before
         alerts_.tick(monitor_, now_ms());
+        trials_.look();
         save();
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
@@ -226,15 +253,23 @@ class Memory {
 
   // Constant after construction
   Metrics& metrics_;
+  const References& references_;
+  const std::string model_;
+  const std::string url_;
   const Notices notices_;
 
   // Thread-safe by themselves
   drift::Store store_;
+  ReviewService review_;
+  drift::RecentWindow recent_;
+  Shadow shadow_;
   WebhookSender sender_;
   RetrainService retrain_;
   AlertService alerts_;
   drift::Feedback feedback_;
   drift::Monitor monitor_;
+  AccuracyWatch accuracy_;
+  RetrainTrials trials_;
 
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;
@@ -263,16 +298,17 @@ int serve(const Config& config, std::ostream& out) {
   const auto references = load_references(config, bundle, metrics, not_ready_because);
 
   asio::io_context background_io{1};
-  Memory memory{config, background_io, metrics};
+  Memory memory{config, bundle, references, background_io, metrics};
   std::optional<IoThread> background_thread{std::in_place, background_io};
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring), config.scoring.recheck_every};
+  ScoringService scoring{embedding, references, memory.watchers(), metrics, score_options(config.scoring), config.scoring.recheck_every};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store
-  memory.add_routes(routes, records);
+  asio::thread_pool trials{1};   // versions are tried, which takes long
+  memory.add_routes(routes, records, trials);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};

@@ -151,6 +151,7 @@ void Monitor::reset(std::string_view name, std::int64_t now_ms) {
       state.resolve(*watch, now);
       watch->machine = watch == &stream.rate ? fresh.rate.machine : fresh.drift.machine;
     }
+    state.reset_followed(name, now);
   });
   deliver();
 }
