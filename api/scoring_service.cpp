@@ -8,6 +8,7 @@
 #include "api/paging.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
+#include "drift/coverage.hpp"
 
 namespace driftd::api {
 namespace {
@@ -103,7 +104,7 @@ Response ScoringService::answer(Request& request, Question& q, const Score& resu
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
   auto properties = observed.properties;
   const auto seen = watchers_.monitor.observe(q.stream,
-                                     {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
+                                     {q.reference.manifest().id(), drift::independent_images(calibration_for(q.reference, q.options), q.options.alpha), q.options.alpha,
                                       q.reference.normal().property_channels},
                                      std::move(observed), now_ms());
 
