@@ -48,7 +48,7 @@ constexpr std::array kWords{Words{"score", "more typical", "stranger"},
 
 std::string_view word_for(const drift::Shift& shift) {
   const auto* words = std::ranges::find(kWords, shift.name, &Words::name);
-  if (words == kWords.end()) return shift.upper ? "larger" : "smaller";
+  if (words == kWords.end()) return "elsewhere in the embedding space";  // a component has no name of its own
   return shift.upper ? words->up : words->down;
 }
 

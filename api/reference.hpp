@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "drift/calibration.hpp"
+#include "drift/components.hpp"
 #include "drift/profile.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
@@ -26,10 +27,12 @@ struct Normal {
   drift::Calibration all;                     // among all items
   std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
   std::optional<drift::Calibration> voted;
-  drift::Profile profile;  // of the images' properties, as they were when a person last built it; empty: from vectors
-  std::shared_ptr<const std::vector<drift::EDetector::Channel>> property_channels;  // channels_of(profile)
+  drift::Components components;  // of the items' embeddings; none: few items, or built before there were components
+  drift::Profile profile;        // of the images' properties, as they were when a person last built it; empty: from vectors
+  std::shared_ptr<const std::vector<drift::EDetector::Channel>> watched;  // channels of the components, then of the profile
 
-  void set_profile(drift::Profile measured);
+  // Sets the last three.
+  void watch(drift::Components fitted, drift::Profile measured);
 };
 
 struct Reference {
@@ -61,7 +64,7 @@ struct Reference {
 // The calibrations as the attachments that open_reference() expects.
 [[nodiscard]] index::Segment::Attachments attachments(const Normal& normal);
 
-// `all` is the calibration that there is already; the others cost as much again each.
+// All but the profile. `all` is the calibration that there is already; the others cost as much again each.
 [[nodiscard]] Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools,
                                const std::function<void(std::size_t)>& progress);
 
@@ -83,8 +86,9 @@ class ProfileBuilder {
   std::array<std::vector<float>, embed::kPropertyNames.size()> values_;
 };
 
-// An image's values of the properties that the reference has a channel for, in their order.
-[[nodiscard]] std::vector<float> watched_properties(const Reference& reference, const embed::Properties& properties);
+// The values of an image, or of a vector without properties, in the reference's watched channels, in their order.
+[[nodiscard]] std::vector<float> watched_values(const Reference& reference, std::span<const float> embedding,
+                                                const std::optional<embed::Properties>& properties);
 
 enum class Among { all, same_label };
 

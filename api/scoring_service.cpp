@@ -79,14 +79,14 @@ void ScoringService::recheck(const Question& q, const Score& score) {
 
 Response ScoringService::answer(const Request& request, const Question& q, const Score& result) {
   drift::Result observed{result.score, result.p_value, result.ood, result.distance, request.id, {}, {}};
-  if (q.embedded.properties) observed.properties = watched_properties(q.reference, *q.embedded.properties);
+  observed.watched = watched_values(q.reference, q.embedded.vector, q.embedded.properties);
   if (result.ood) {
     for (const auto& n : result.neighbours) observed.neighbours.push_back({n.id, n.label, n.uri, n.distance});
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
   const auto seen = monitor_.observe(q.stream,
                                      {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
-                                      q.reference.normal().property_channels},
+                                      q.reference.normal().watched},
                                      std::move(observed), now_ms());
 
   std::vector<std::string> labels;

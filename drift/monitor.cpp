@@ -70,7 +70,7 @@ Observation Monitor::observe(std::string_view name, const ReferenceVersion& refe
     stream.window.push(result.ood);
     if (stream.time_window) stream.time_window->push(result.ood, now_ms);
     const Moment now{now_ms, stream.window.summary().total};
-    auto watched = std::move(result.properties);
+    auto watched = std::move(result.watched);
     watched.insert(watched.begin(), score_rank(result.p_value, reference.ranked));
     if (result.ood) {
       stream.worst.add({std::move(result.request_id), now.image, result.score, result.p_value, result.distance,

@@ -53,7 +53,7 @@ struct ReferenceVersion {
   std::string name;                                                   // "default@4"
   std::size_t ranked = 0;                                             // Calibration::ranked()
   double alpha = 0.05;                                                // an image is out of distribution when p <= alpha
-  std::shared_ptr<const std::vector<EDetector::Channel>> properties;  // channels_of() its profile; may be null
+  std::shared_ptr<const std::vector<EDetector::Channel>> watched;     // beside the score; may be null
 };
 
 // One scored image.
@@ -64,7 +64,7 @@ struct Result {
   double distance = 0;
   std::string request_id;
   std::vector<NearImage> neighbours;  // nearest first; may be left empty where ood is false
-  std::vector<float> properties;      // a value for each channel of the reference, NaN for none; empty: not an image
+  std::vector<float> watched;         // a value for each channel of the reference, NaN for none; the last may be left out
 };
 
 struct AlertSummary {

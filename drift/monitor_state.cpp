@@ -92,10 +92,10 @@ void Monitor::State::watch_rate(const std::string& name, Stream& stream, const R
 }
 
 void Monitor::State::prepare_detector(Stream& stream, const ReferenceVersion& reference) const {
-  const auto channels = 1 + (reference.properties ? reference.properties->size() : 0);
+  const auto channels = 1 + (reference.watched ? reference.watched->size() : 0);
   if (stream.detector && stream.detector->channels().size() == channels) return;
   std::vector<EDetector::Channel> all{score_channel(reference.ranked)};
-  if (reference.properties) all.insert(all.end(), reference.properties->begin(), reference.properties->end());
+  if (reference.watched) all.insert(all.end(), reference.watched->begin(), reference.watched->end());
   stream.detector.emplace(limit, std::move(all));
 }
 

@@ -426,13 +426,13 @@ ReferenceVersion with_properties() {
   for (std::size_t i = 0; i < brightness.size(); ++i) brightness[i] = static_cast<float>(i) / 100;
   const Profile profile{{"brightness", brightness}, {"width", std::vector<float>(100, 28)}};
   auto reference = kReference;
-  reference.properties = std::make_shared<const std::vector<EDetector::Channel>>(channels_of(profile));
+  reference.watched = std::make_shared<const std::vector<EDetector::Channel>>(channels_of(profile));
   return reference;
 }
 
 Result image(float brightness, float width = 28) {
   auto result = normal();
-  result.properties = {brightness, width};
+  result.watched = {brightness, width};
   return result;
 }
 
