@@ -123,7 +123,9 @@ Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_
   Normal normal;
   normal.all = std::move(all);
   std::vector<float> vector;
-  normal.watch(drift::fit_components(items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; }), {});
+  auto components = drift::fit_components(items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; });
+  if (!components.empty()) components.nulls = drift::ComponentWindows::draw(components);
+  normal.watch(std::move(components), {});
   if (!same_label) return normal;
   normal.given = calibrate_same_label(items, LabelSource::given, pools, progress);
   normal.voted = calibrate_same_label(items, LabelSource::voted, pools, progress);
@@ -148,6 +150,7 @@ void Normal::watch(drift::Components fitted, drift::Profile measured) {
   auto channels = drift::channels_of(components);
   std::ranges::move(drift::channels_of(profile), std::back_inserter(channels));
   watched = std::make_shared<const std::vector<drift::EDetector::Channel>>(std::move(channels));
+  windows = components.empty() ? nullptr : std::make_shared<const drift::ComponentWindows>(components);
 }
 
 void ProfileBuilder::add(const embed::Properties& properties) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "drift/calibration.hpp"
+#include "drift/component_windows.hpp"
 #include "drift/components.hpp"
 #include "drift/profile.hpp"
 #include "drift/scorer.hpp"
@@ -30,8 +31,9 @@ struct Normal {
   drift::Components components;  // of the items' embeddings; none: few items, or built before there were components
   drift::Profile profile;        // of the images' properties, as they were when a person last built it; empty: from vectors
   std::shared_ptr<const std::vector<drift::EDetector::Channel>> watched;  // channels of the components, then of the profile
+  std::shared_ptr<const drift::ComponentWindows> windows;                 // null without components
 
-  // Sets the last three.
+  // Sets the last four.
   void watch(drift::Components fitted, drift::Profile measured);
 };
 

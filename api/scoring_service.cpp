@@ -86,7 +86,7 @@ Response ScoringService::answer(const Request& request, const Question& q, const
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
   const auto seen = monitor_.observe(q.stream,
                                      {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
-                                      q.reference.normal().watched},
+                                      q.reference.normal().watched, q.reference.normal().windows},
                                      std::move(observed), now_ms());
 
   std::vector<std::string> labels;

@@ -164,6 +164,8 @@ std::vector<std::byte> encode(const Components& components) {
   put(out, {components.offset}, components.count);
   put(out, components.basis, components.count);
   put(out, components.ranked, components.count);
+  out.put(std::span{components.nulls.ks});
+  out.put(std::span{components.nulls.shift});
   return seal(std::move(out));
 }
 
@@ -179,6 +181,11 @@ Components decode_components(std::span<const std::byte> bytes) {
   components.basis = get_rows(in, components.count);
   components.ranked = get_rows(in, components.count);
   in.require(!components.basis.empty() && !components.ranked.empty(), "they are of no image");
+  for (auto* nulls : {&components.nulls.ks, &components.nulls.shift}) {
+    *nulls = in.floats();
+    in.require(std::ranges::is_sorted(*nulls) && std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
+               "what windows reach without drift is not in order");
+  }
   in.require_end();
   return components;
 }

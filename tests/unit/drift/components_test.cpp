@@ -41,6 +41,7 @@ Components small_components() {
   components.offset = {0.5F, -1};
   components.basis = {{1, 0}, {0, 1}, {0, 0}};
   components.ranked = {{1, 2}, {3, 4}, {-5, 6}, {7, 8.25F}};
+  components.nulls = {{0.125F, 0.25F}, {1}};
   return components;
 }
 
@@ -121,6 +122,8 @@ TEST_CASE("components survive their bytes, and the bytes of format 1 stay readab
   CHECK(after.offset == components.offset);
   CHECK(after.basis == components.basis);
   CHECK(after.ranked == components.ranked);
+  CHECK(after.nulls.ks == components.nulls.ks);
+  CHECK(after.nulls.shift == components.nulls.shift);
 }
 
 TEST_CASE("every cut and every flipped byte of stored components is noticed, and newer ones ask for a newer program") {
