@@ -31,7 +31,7 @@ std::string npy_header(std::size_t rows, std::size_t columns) {
 
 void write(const std::string& model, const std::string& images, const std::string& out) {
   const auto bundle = driftd::embed::read_bundle(model);
-  const auto embedder = driftd::embed::load_embedder(bundle);
+  const auto embedder = driftd::embed::load_embedder(bundle, {.threads = 1});  // the machine may have other work
   const auto sources = driftd::api::list_images(images);
   std::vector<float> rows;
   driftd::api::embed_all(sources, bundle, *embedder, [&](driftd::api::Embedded&& image) {

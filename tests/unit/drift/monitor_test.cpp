@@ -491,3 +491,46 @@ TEST_CASE("a stream has a window by time beside that by count, and it survives a
   options.window_seconds = TimeWindow::kMaxSeconds + 1;
   CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
 }
+
+TEST_CASE("streams that match a pattern are watched by detectors, and with a run length, of their own") {
+  auto options = quick();
+  options.run_length = 20'000;
+  options.rules = {{"flags-*", options.rule, 5'000, {{"ood-cusum"}}}, {"rates", options.rule, 0, {}}};
+  Recorder seen;
+  Monitor monitor{options, seen.receiver()};
+  for (const auto* stream : {"flags-1", "rates", "other"}) observe(monitor, strange(), 20, stream);
+  const auto rules_of = [&](std::string_view stream) {
+    std::vector<std::string> rules;
+    for (const auto& alert : monitor.alerts()) {
+      if (alert.stream == stream) rules.push_back(alert.rule);
+    }
+    std::ranges::sort(rules);
+    return rules;
+  };
+  CHECK(rules_of("flags-1") == std::vector<std::string>{"ood-cusum"});
+  CHECK(seen.alerts[0].false_alarm_per_image == 1.0 / 5000);
+  CHECK(monitor.stream("rates")->detectors.size() == 1);
+  CHECK(monitor.stream("other")->detectors.size() == 2);
+  CHECK(monitor.stream("other")->detector("e-detector")->reading.limit == limit_for(20'000));
+}
+
+TEST_CASE("a detector that does not exist, is named twice or needs a window that is off is refused") {
+  auto options = quick();
+  for (const auto& names : std::vector<std::vector<std::string>>{{"cusum"}, {"ks", "ks"}, {"ood-rate-time"}}) {
+    options.run_length = 10'000;
+    options.detectors = names;
+    CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+  }
+}
+
+TEST_CASE("a rule that watches no more leaves no alert firing after a restart") {
+  Monitor before{with_detector(), {}};
+  observe(before, strange(), 20);
+  auto options = with_detector();
+  options.detectors = {"ood-count"};
+  Monitor after{options, {}};
+  after.restore(before.snapshot());
+  for (const auto& alert : after.alerts()) CHECK(alert.state == AlertState::resolved);
+  observe(after, normal(), 1);
+  CHECK(after.stream("line-1")->window.total == 21);
+}
