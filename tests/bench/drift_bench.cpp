@@ -2,7 +2,7 @@
 // tests/bench/features wrote: without drift from held-out images and from unused images of the reference's own source,
 // and with drift. One JSON line for each detector, size of reference and kind of stream.
 //
-// usage: drift_bench FOLDER [EFFORT]
+// usage: drift_bench FOLDER [EFFORT [RUN_LENGTH]]     effort 1 takes minutes; with a run length, only 1,000 images
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -33,7 +33,6 @@ namespace fs = std::filesystem;
 constexpr unsigned kSeed = 1;
 constexpr std::size_t kPools = 3;       // of the bundle s8,s16,s32
 constexpr std::size_t kProperties = 8;  // the last columns
-constexpr std::size_t kRunLength = 10'000;
 constexpr std::size_t kLongest = 5'000;  // images of drift: later is never
 constexpr std::int64_t kMsPerImage = 1000;
 
@@ -91,10 +90,10 @@ Images scored(const api::Reference& reference, const Matrix& features) {
 // One stream and all detectors on it.
 class Stream {
  public:
-  explicit Stream(const api::Reference& reference)
+  Stream(const api::Reference& reference, std::size_t run_length)
       : version_{"default@1", reference.calibration().ranked(), 0.05, reference.normal().watched, reference.normal().windows} {
     for (const auto& kind : kDetectorKinds) {
-      detectors_.push_back(make_detector(kind, {rule_, window_.summary().capacity, kWindowSeconds, 0.95, kRunLength}));
+      detectors_.push_back(make_detector(kind, {rule_, window_.summary().capacity, kWindowSeconds, 0.95, run_length}));
     }
   }
 
@@ -130,7 +129,7 @@ class Stream {
 
 class Bench {
  public:
-  Bench(const fs::path& folder, std::size_t effort) : effort_{effort} {
+  Bench(const fs::path& folder, std::size_t effort, std::size_t run_length) : effort_{effort}, run_length_{run_length} {
     for (const auto& file : fs::directory_iterator{folder}) {
       if (file.path().extension() == ".npy") features_[file.path().stem()] = api::read_npy(file.path());
     }
@@ -169,7 +168,7 @@ class Bench {
   void count_alarms(const std::string& name, const api::Reference& reference, const Images& calm) {
     std::array<std::size_t, kDetectorKinds.size()> count{};
     for (std::size_t s = 0; s < effort_; ++s) {
-      Stream stream{reference};
+      Stream stream{reference, run_length_};
       for (std::size_t i = 0; i < kImages; ++i) {
         for (const auto at : stream.see(any(calm))) ++count[at];
       }
@@ -179,7 +178,7 @@ class Bench {
 
   void time_alarms(const std::string& name, const api::Reference& reference, const Images& calm, const Images& drifting, double share) {
     for (std::size_t s = 0; s < 4 * effort_; ++s) {
-      Stream stream{reference};
+      Stream stream{reference, run_length_};
       const auto before = std::uniform_int_distribution<std::size_t>{1000, 1499}(random_);  // windows end at any time
       for (std::size_t i = 0; i < before; ++i) (void)stream.see(any(calm));
       std::array<std::size_t, kDetectorKinds.size()> delay{};
@@ -215,6 +214,7 @@ class Bench {
   static constexpr std::size_t kImages = 50'000;  // of a stream without drift
 
   std::size_t effort_;
+  std::size_t run_length_;
   std::map<std::string, Matrix> features_;
   Matrix train_;
   std::mt19937_64 random_{kSeed};
@@ -225,11 +225,17 @@ class Bench {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const long effort = argc == 3 ? std::strtol(argv[2], nullptr, 10) : 1;
-  if (argc < 2 || argc > 3 || effort < 1 || effort > 1000) return std::fputs("usage: drift_bench FOLDER [1 to 1000]\n", stderr), 2;
+  const long effort = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 1;
+  const long run_length = argc > 3 ? std::strtol(argv[3], nullptr, 10) : 10'000;
+  if (argc < 2 || argc > 4 || effort < 1 || effort > 1000 || run_length < 1) {
+    return std::fputs("usage: drift_bench FOLDER [1 to 1000 [RUN_LENGTH]]\n", stderr), 2;
+  }
   try {
-    Bench bench{argv[1], static_cast<std::size_t>(effort)};
-    for (const std::size_t size : {1000U, 300U, 5000U}) bench.run(size, 10);
+    Bench bench{argv[1], static_cast<std::size_t>(effort), static_cast<std::size_t>(run_length)};
+    bench.run(1000, 10);
+    for (const std::size_t size : {300U, 5000U}) {
+      if (argc < 4) bench.run(size, 10);
+    }
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "drift_bench: " << error.what() << '\n';

@@ -8,6 +8,7 @@
 #include "drift/detectors/kinds.hpp"
 #include "drift/detectors/ood_count.hpp"
 #include "drift/profile.hpp"
+#include "drift/records.hpp"
 #include "drift/statistics.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
@@ -146,6 +147,15 @@ TEST_CASE("a detector that is saved in the middle of a window and resumed goes o
   CAPTURE(kSeed, name);
   CHECK(stopped.detector->reading().value == whole.detector->reading().value);
   CHECK(whole.detector->reading().value > 0);
+}
+
+TEST_CASE("what a stream saves stays small, with every channel that there is and many images learned") {
+  Watched stream{"e-detector"};
+  for (int i = 0; i < 3000; ++i) (void)stream.calm();
+  StreamState saved;
+  saved.rules.push_back({"e-detector", {}, stream.detector->state()});
+  REQUIRE(saved.rules[0].detector.channels.size() == 26);
+  CHECK(encode(saved).size() < 12'000);
 }
 
 TEST_CASE("a state that does not fit leaves a detector that works") {
