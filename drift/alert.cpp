@@ -100,7 +100,8 @@ AlertMachine::Transition AlertMachine::step(Condition condition, Moment now) {
 
 bool AlertMachine::cooling(Moment now) const {
   const auto& since = state_.resolved;
-  return since.image > 0 && (now.image <= since.image + patience_.cooldown_images || now.at_ms < since.at_ms + patience_.cooldown_ms);
+  return since.image > 0 &&
+         (now.image <= since.image + patience_.cooldown_images || now.at_ms < since.at_ms + patience_.cooldown_ms);
 }
 
 void AlertMachine::restart_window() {
@@ -144,7 +145,8 @@ double over_threshold_chance(std::size_t size, double threshold, double alpha, s
   const auto ranks = conformal_ranks(alpha, n_reference);
   const auto count = Limit{threshold, normal_quantile((1 + confidence) / 2)}.at(size);
   if (ranks == 0 || count > size) return 0;
-  return beta_binomial_upper_tail(count, size, static_cast<double>(ranks), static_cast<double>(n_reference + 1 - ranks));
+  return beta_binomial_upper_tail(count, size, static_cast<double>(ranks),
+                                  static_cast<double>(n_reference + 1 - ranks));
 }
 
 }  // namespace driftd::drift

@@ -5,10 +5,11 @@
 // - pending -> firing: it was over for `for_images` further images;
 // - firing -> resolved: it was `calm` for `resolve_after` images in a row; from then on it cools down: whatever the
 //   condition, it stays idle for `cooldown_images` images and `cooldown_ms` milliseconds.
-// The rules "ood-rate" and "ood-rate-time" are over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when
-// the rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower
-// bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The other
-// rules (detectors/) are their own patience: for_images is 0. Time and identity come in as arguments.
+// The rules "ood-rate" and "ood-rate-time" are over when the lower Wilson bound of the window's OOD rate is over
+// `threshold`, and calm when the rate is below `resolve_below`, both with `min_size` images in the window. The gap
+// between a rate and its lower bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and
+// resolves below 0.10. The other rules (detectors/) are their own patience: for_images is 0. Time and identity come in
+// as arguments.
 #pragma once
 
 #include <cstddef>
@@ -66,8 +67,8 @@ struct Alert {
   double threshold = 0;              // ood-rate: of the lower bound; other rules: of the detector's value
   double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; other rules: 1 / run_length
   std::int64_t acknowledged_ms = 0;  // 0 = not
-  std::vector<Shift> moved;        // by rules that can tell: what the evidence comes from, most first
-  std::vector<Evidence> evidence;  // strangest first
+  std::vector<Shift> moved;          // by rules that can tell: what the evidence comes from, most first
+  std::vector<Evidence> evidence;    // strangest first
 };
 
 // What a rule says of one image. Neither may hold, never both.

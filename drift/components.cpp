@@ -66,7 +66,8 @@ std::vector<Row> iterate(std::span<const Row> basis, const std::vector<std::vect
   return next;
 }
 
-std::vector<Row> directions(const std::vector<std::vector<float>>& centred, std::size_t count, std::mt19937_64& random) {
+std::vector<Row> directions(const std::vector<std::vector<float>>& centred, std::size_t count,
+                            std::mt19937_64& random) {
   std::normal_distribution<float> normal;
   std::vector<Row> basis(centred.front().size());
   for (auto& row : basis) std::generate_n(row.begin(), count, [&] { return normal(random); });
@@ -119,7 +120,8 @@ Components fit_components(std::size_t rows, const std::function<std::span<const 
 
 std::vector<float> project(const Components& components, std::span<const float> embedding) {
   if (embedding.size() != components.dimension()) {
-    throw Error{Errc::invalid_argument, "an embedding of " + std::to_string(embedding.size()) + " values, where components are of " +
+    throw Error{Errc::invalid_argument, "an embedding of " + std::to_string(embedding.size()) +
+                                            " values, where components are of " +
                                             std::to_string(components.dimension())};
   }
   auto places = places_of(components.basis, embedding);
@@ -183,7 +185,8 @@ Components decode_components(std::span<const std::byte> bytes) {
   in.require(!components.basis.empty() && !components.ranked.empty(), "they are of no image");
   for (auto* nulls : {&components.nulls.ks, &components.nulls.shift}) {
     *nulls = in.floats();
-    in.require(std::ranges::is_sorted(*nulls) && std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
+    in.require(std::ranges::is_sorted(*nulls) &&
+                   std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
                "what windows reach without drift is not in order");
   }
   in.require_end();

@@ -29,12 +29,12 @@ struct Components {
   static constexpr std::size_t kMost = 24;
   using Row = std::array<float, kMost>;
 
-  std::size_t count = 0;      // of components, at most kMost; columns from there on are 0
-  std::vector<Row> basis;     // a row for each value of an embedding, a column for each component, orthonormal
-  Row offset{};               // of the fitted images' mean
-  std::vector<Row> ranked;    // of the images that the directions were not fitted to: where they lie
-  std::size_t fitted = 0;     // images that the directions were fitted to
-  WindowNulls nulls;          // fit_components() leaves them empty
+  std::size_t count = 0;    // of components, at most kMost; columns from there on are 0
+  std::vector<Row> basis;   // a row for each value of an embedding, a column for each component, orthonormal
+  Row offset{};             // of the fitted images' mean
+  std::vector<Row> ranked;  // of the images that the directions were not fitted to: where they lie
+  std::size_t fitted = 0;   // images that the directions were fitted to
+  WindowNulls nulls;        // fit_components() leaves them empty
 
   [[nodiscard]] bool empty() const { return count == 0; }
   [[nodiscard]] std::size_t dimension() const { return basis.size(); }

@@ -22,8 +22,8 @@ const auto kEdge = [] {
 
 constexpr auto kExponentCount = static_cast<double>(EDetector::kExponents.size());
 
-// What each bet pays: the calibrator e * u^(e - 1) averaged over the part of [0, 1] that the value's bin takes, less the
-// tolerance. One logarithm for all exponents: this is most of what a step costs.
+// What each bet pays: the calibrator e * u^(e - 1) averaged over the part of [0, 1] that the value's bin takes, less
+// the tolerance. One logarithm for all exponents: this is most of what a step costs.
 void play(EDetector::Bets& bets, Interval part, double ceiling, Moment now) {
   const double upper = std::log(part.upper);
   const double lower = std::log(part.lower);  // -inf at 0, of which the power is 0

@@ -50,7 +50,8 @@ Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_ev
   }
   state_ = std::make_unique<Guarded<State>>(State{options_});
   state_->with([&](const State& state) {
-    for (const auto& plan : state.plans) (void)Stream{options_, plan};  // whose windows and detectors check their options
+    for (const auto& plan : state.plans)
+      (void)Stream{options_, plan};  // whose windows and detectors check their options
   });
 }
 
@@ -130,8 +131,9 @@ std::optional<StreamSummary> Monitor::stream(std::string_view name, std::int64_t
 }
 
 std::vector<Alert> Monitor::alerts() const {
-  return state_->with(
-      [](const State& state) { return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()}; });
+  return state_->with([](const State& state) {
+    return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()};
+  });
 }
 
 std::optional<Alert> Monitor::alert(std::string_view id) const {
@@ -167,8 +169,8 @@ MonitorState Monitor::snapshot() const {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
       all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms, stream.window.state(),
-                             stream.time_window ? stream.time_window->state() : TimeWindow::State{}, stream.rule_states(),
-                             stream.worst.candidates()});
+                             stream.time_window ? stream.time_window->state() : TimeWindow::State{},
+                             stream.rule_states(), stream.worst.candidates()});
     }
     all.alerts.assign(state.alerts.begin(), state.alerts.end());
     return all;

@@ -1,7 +1,7 @@
 // Follows every stream of scored images: window, detector, alerts and evidence, created on first use.
 //
-// Rules watch a stream (detectors/kinds.hpp), each with its own alert: by default "ood-rate" (many strange images in the
-// window) and "e-detector" (a drift that is still small or new).
+// Rules watch a stream (detectors/kinds.hpp), each with its own alert: by default "ood-rate" (many strange images in
+// the window) and "e-detector" (a drift that is still small or new).
 //
 // Thread-safe. One lock, held for about a microsecond per image. Events are delivered outside the lock, one at a time
 // and in order, by one of the threads that call observe(); an event whose delivery throws stays first in line and is
@@ -44,7 +44,7 @@ struct MonitorOptions {
   AlertRule rule;                    // of the rates; the other detectors have its resolve_after and cooldown, too
   std::size_t run_length = 10'000;   // images until a detector's false alarm is expected; 0: only rates watch
   std::vector<std::string> detectors{std::string{kRateRule}, std::string{kDetectorRule}};  // the most urgent first
-  std::vector<StreamRule> rules;     // for some streams: the first that matches
+  std::vector<StreamRule> rules;  // for some streams: the first that matches
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
   std::function<std::string()>
@@ -59,7 +59,7 @@ struct Result {
   double distance = 0;
   std::string request_id;
   std::vector<NearImage> neighbours;  // nearest first; may be left empty where ood is false
-  std::vector<float> watched;         // a value for each channel of the reference, NaN for none; the last may be left out
+  std::vector<float> watched;  // a value for each channel of the reference, NaN for none; the last may be left out
 };
 
 struct AlertSummary {

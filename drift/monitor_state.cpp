@@ -14,7 +14,8 @@ WatchPlan plan(std::string streams, const AlertRule& rule, std::size_t run_lengt
   for (const auto& name : detectors) {
     const auto* kind = detector_kind(name);
     if (kind == nullptr || std::ranges::count(detectors, name) > 1) {
-      throw Error{Errc::invalid_argument, "detectors: '" + name.substr(0, 64) + "' is no detector, or listed twice; there are " + detector_names()};
+      throw Error{Errc::invalid_argument, "detectors: '" + name.substr(0, 64) +
+                                              "' is no detector, or listed twice; there are " + detector_names()};
     }
     if (run_length > 0 || !kind->has_run_length) plan.detectors.push_back(kind);
   }
@@ -29,12 +30,14 @@ Monitor::Stream::Stream(const MonitorOptions& options, const WatchPlan& plan, co
   if (options.window_seconds > 0) time_window.emplace(options.window_seconds, r.min_size, options.confidence);
   for (const auto* kind : plan.detectors) {
     if (kind->by_time && options.window_seconds == 0) {
-      throw Error{Errc::invalid_argument, "detectors: " + std::string{kind->name} + " needs a window by time (window_seconds)"};
+      throw Error{Errc::invalid_argument,
+                  "detectors: " + std::string{kind->name} + " needs a window by time (window_seconds)"};
     }
-    rules.push_back({std::string{kind->name},
-                     make_detector(*kind, {r, options.window, options.window_seconds, options.confidence, plan.run_length}),
-                     AlertMachine{{kind->has_run_length ? 0 : r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}},
-                     {}});
+    rules.push_back(
+        {std::string{kind->name},
+         make_detector(*kind, {r, options.window, options.window_seconds, options.confidence, plan.run_length}),
+         AlertMachine{{kind->has_run_length ? 0 : r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}},
+         {}});
   }
 }
 
@@ -69,8 +72,9 @@ std::vector<RuleState> Monitor::Stream::rule_states() const {
 Monitor::State::State(const MonitorOptions& o) : options{&o} {
   for (const auto& [pattern, rule, run_length, detectors] : o.rules) {
     if (!is_stream_pattern(pattern)) {
-      throw Error{Errc::invalid_argument,
-                  "alert rule: \"" + pattern + "\" must be a pattern of stream names (1 to 64 of A-Z a-z 0-9 . _ - * ?)"};
+      throw Error{
+          Errc::invalid_argument,
+          "alert rule: \"" + pattern + "\" must be a pattern of stream names (1 to 64 of A-Z a-z 0-9 . _ - * ?)"};
     }
     plans.push_back(plan(pattern, rule, run_length.value_or(o.run_length), detectors.value_or(o.detectors)));
   }
@@ -236,7 +240,9 @@ void Monitor::State::restore_alert(const Alert& saved) {
   alerts.push_back(saved);
   auto& alert = alerts.back();
   const bool firing = alert.state == AlertState::firing;
-  const bool watched = good_name(alert.stream) && std::ranges::any_of(plan_of(alert.stream).detectors, [&](const auto* kind) { return kind->name == alert.rule; });
+  const bool watched =
+      good_name(alert.stream) &&
+      std::ranges::any_of(plan_of(alert.stream).detectors, [&](const auto* kind) { return kind->name == alert.rule; });
   auto found = streams.find(alert.stream);
   if (found == streams.end() && firing && watched && streams.size() < options->max_streams) {
     found = streams.emplace(alert.stream, Stream{*options, plan_of(alert.stream)}).first;

@@ -2,12 +2,12 @@
 // that one stream has shown.
 //
 // n values of a reference leave n + 1 places for a fresh one, equally likely when it is of the same source. The bins
-// are runs of such places: single ones at both ends, where strange values are, each further one `growth` times as wide up
-// to the middle (2 log n / log growth of them). What is learned from a stream is added to the places. The next value then
-// falls into a bin with probability (places + learned) / (their sum): exact, for every size of the reference, as long
-// as reference and stream are exchangeable. This is the rank of online conformal prediction (Vovk et al., "Algorithmic
-// learning in a random world", 2005, chapter 2) with the values of a bin tied; p-values against a fixed reference, in
-// contrast, all share its errors.
+// are runs of such places: single ones at both ends, where strange values are, each further one `growth` times as wide
+// up to the middle (2 log n / log growth of them). What is learned from a stream is added to the places. The next value
+// then falls into a bin with probability (places + learned) / (their sum): exact, for every size of the reference, as
+// long as reference and stream are exchangeable. This is the rank of online conformal prediction (Vovk et al.,
+// "Algorithmic learning in a random world", 2005, chapter 2) with the values of a bin tied; p-values against a fixed
+// reference, in contrast, all share its errors.
 //
 // Confined to one thread. About 16 bytes a bin. O(bins).
 #pragma once

@@ -14,8 +14,10 @@ namespace {
 constexpr std::size_t kNamed = 5;  // components that an alert names
 
 // The components that moved furthest; `far` is signed and non-negative in sum of absolute values.
-std::vector<Shift> furthest(const ComponentWindows& windows, const std::vector<double>& far, const std::vector<double>& ranks) {
-  const double all = std::transform_reduce(far.begin(), far.end(), 0.0, std::plus<>{}, [](double x) { return std::abs(x); });
+std::vector<Shift> furthest(const ComponentWindows& windows, const std::vector<double>& far,
+                            const std::vector<double>& ranks) {
+  const double all =
+      std::transform_reduce(far.begin(), far.end(), 0.0, std::plus<>{}, [](double x) { return std::abs(x); });
   std::vector<Shift> shifts;
   for (std::size_t j = 0; j < windows.count() && all > 0; ++j) {
     shifts.push_back({"component " + std::to_string(j + 1), far[j] > 0, ranks[j], std::abs(far[j]) / all});
@@ -59,7 +61,8 @@ void ComponentShift::add(const Seen& seen, std::vector<double>& sums) {
   }
   sums.resize(bins_before(windows, windows.count()));
   std::size_t first = 0;
-  for (std::size_t j = 0; j < values.size(); first += windows.ranks(j++).bins()) ++sums[first + windows.ranks(j).bin(values[j])];
+  for (std::size_t j = 0; j < values.size(); first += windows.ranks(j++).bins())
+    ++sums[first + windows.ranks(j).bin(values[j])];
 }
 
 Tumbling::Verdict ComponentShift::judge(const Seen& seen, const std::vector<double>& sums) const {

@@ -1,13 +1,13 @@
-// Rules "ks" and "mean-shift": windows of 200 images that follow one another, against the reference along the components
-// of its embeddings (component_windows.hpp).
+// Rules "ks" and "mean-shift": windows of 200 images that follow one another, against the reference along the
+// components of its embeddings (component_windows.hpp).
 //
 // "ks" sees a change of any component's distribution, by the largest Kolmogorov-Smirnov distance; "mean-shift" a weak
 // shift of all images that is spread over components. Neither looks at scores: the p-values of fresh images are
 // uniform in their tail, not in their body. Few strange images move neither.
 //
-// What windows reach by chance is known from resampled ones; the limit is that plus a tolerance, because the images that a model
-// meets are never quite those it was trained on, and with enough of them every harmless difference is certain: 0.02 of a
-// distance, and a shift of 0.25 standard deviations that chance does not explain.
+// What windows reach by chance is known from resampled ones; the limit is that plus a tolerance, because the images
+// that a model meets are never quite those it was trained on, and with enough of them every harmless difference is
+// certain: 0.02 of a distance, and a shift of 0.25 standard deviations that chance does not explain.
 #pragma once
 
 #include "drift/detectors/tumbling.hpp"

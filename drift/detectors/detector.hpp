@@ -1,4 +1,5 @@
-// One way to tell whether a stream drifts: a rule that says, after each image, whether its condition for an alert holds.
+// One way to tell whether a stream drifts: a rule that says, after each image, whether its condition for an alert
+// holds.
 //
 // Confined to one thread (the Monitor guards it). Nothing is thrown but for a state that does not fit, which resume()
 // forgets. Memory is bounded; state() is at most some 20 KB.

@@ -16,12 +16,14 @@ bool is_property(const EDetector::Channel& channel) {
 
 // The first of the values that are properties.
 std::size_t first_property(const ReferenceVersion& reference) {
-  return 1 + static_cast<std::size_t>(std::ranges::find_if(*reference.watched, is_property) - reference.watched->begin());
+  return 1 +
+         static_cast<std::size_t>(std::ranges::find_if(*reference.watched, is_property) - reference.watched->begin());
 }
 
 }  // namespace
 
-EDetection::EDetection(On on, std::size_t run_length) : on_{on}, run_length_{run_length}, limit_{limit_for(run_length)} {}
+EDetection::EDetection(On on, std::size_t run_length)
+    : on_{on}, run_length_{run_length}, limit_{limit_for(run_length)} {}
 
 std::size_t EDetection::count(const ReferenceVersion& reference) const {
   if (on_ == On::flag) return conformal_ranks(reference.alpha, reference.ranked) > 0 ? 1 : 0;

@@ -33,7 +33,8 @@ std::unique_ptr<Detector> make_detector(const DetectorKind& kind, const Detector
   if (kind.name == "ks") return std::make_unique<ComponentShift>(By::ks, s.run_length);
   if (kind.name == "mean-shift") return std::make_unique<ComponentShift>(By::mean, s.run_length);
   if (kind.name == kDetectorRule) return std::make_unique<EDetection>(On::everything, s.run_length);
-  return std::make_unique<OodCount>(OodCount::Windows{s.window, kind.by_time ? s.window_seconds : 0, s.rule.min_size}, s.run_length);
+  return std::make_unique<OodCount>(OodCount::Windows{s.window, kind.by_time ? s.window_seconds : 0, s.rule.min_size},
+                                    s.run_length);
 }
 
 }  // namespace driftd::drift

@@ -1,15 +1,14 @@
 // The rules that can watch a stream, by name, and the detector of each.
 //
-// | name             | watches                                              | false alarms                               |
-// | ood-rate         | rate of flags, last images                           | follow from the threshold: at most a bound |
-// | ood-rate-time    | the same, last seconds                               | the same                                   |
-// | ood-count        | number of flags, windows that follow one another     | at most one in run_length images           |
-// | ood-count-time   | the same by time                                     | the same                                   |
-// | e-detector       | ranks of score, components and properties, bet by bet | one in run_length images                   |
-// | ood-cusum        | flags, bet by bet                                    | the same                                   |
-// | property-shift   | ranks of properties, bet by bet                      | the same                                   |
-// | ks               | distribution of each component, windows of 200       | at most one in run_length images           |
-// | mean-shift       | mean along the components, windows of 200            | the same                                   |
+// - ood-rate, ood-rate-time: the rate of flags among the last images, in the last seconds; false alarms follow from the
+//   threshold;
+// - ood-count, ood-count-time: the number of flags in windows that follow one another; at most one false alarm in
+//   run_length images;
+// - e-detector: bets on the ranks of score, components and properties; one false alarm in run_length images;
+// - ood-cusum: bets on the flags; the same;
+// - property-shift: bets on the ranks of properties; the same;
+// - ks, mean-shift: the distribution of each component, the mean along them, in windows of 200 images that follow one
+//   another; one false alarm in run_length images, fewer for ks.
 //
 // Immutable: a table and a pure function.
 #pragma once
@@ -34,10 +33,15 @@ struct DetectorKind {
   bool has_run_length = true;  // or false alarms that follow from the rule's threshold
 };
 
-inline constexpr std::array kDetectorKinds{
-    DetectorKind{kRateRule, false, false}, DetectorKind{"ood-rate-time", true, false}, DetectorKind{"ood-count"},
-    DetectorKind{"ood-count-time", true},  DetectorKind{kDetectorRule},                DetectorKind{"ood-cusum"},
-    DetectorKind{"property-shift"},        DetectorKind{"ks"},                         DetectorKind{"mean-shift"}};
+inline constexpr std::array kDetectorKinds{DetectorKind{kRateRule, false, false},
+                                           DetectorKind{"ood-rate-time", true, false},
+                                           DetectorKind{"ood-count"},
+                                           DetectorKind{"ood-count-time", true},
+                                           DetectorKind{kDetectorRule},
+                                           DetectorKind{"ood-cusum"},
+                                           DetectorKind{"property-shift"},
+                                           DetectorKind{"ks"},
+                                           DetectorKind{"mean-shift"}};
 
 // Null where there is no such rule.
 [[nodiscard]] const DetectorKind* detector_kind(std::string_view name);

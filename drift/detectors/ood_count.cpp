@@ -41,7 +41,8 @@ void OodCount::add(const Seen& seen, std::vector<double>& sums) {
 Tumbling::Verdict OodCount::judge(const Seen& seen, const std::vector<double>& sums) const {
   if (size() < windows_.min_images) return {sums.at(0), std::numeric_limits<double>::infinity(), {}};
   const double level = std::min(kHighestLevel, static_cast<double>(size()) / static_cast<double>(run_length()));
-  return {sums.at(0), static_cast<double>(flags_at_level(level, size(), seen.reference.alpha, seen.reference.ranked)), {}};
+  return {
+      sums.at(0), static_cast<double>(flags_at_level(level, size(), seen.reference.alpha, seen.reference.ranked)), {}};
 }
 
 }  // namespace driftd::drift

@@ -19,7 +19,8 @@ void OodRate::describe(Alert& alert, const Seen& seen) const {
   alert.threshold = rule_.threshold;
   const auto& [name, ranked, alpha, watched, windows] = seen.reference;
   if (!by_time_) {
-    alert.false_alarm_per_image = false_alarm_bound(seen.window.capacity, rule_.min_size, rule_.threshold, alpha, ranked, confidence_);
+    alert.false_alarm_per_image =
+        false_alarm_bound(seen.window.capacity, rule_.min_size, rule_.threshold, alpha, ranked, confidence_);
     return;
   }
   const auto window = seen.time_window->summary(seen.now.at_ms);

@@ -2,8 +2,8 @@
 //
 // The condition holds while the lower Wilson bound of the window's rate is over a threshold (alert.hpp). False alarms,
 // by exchangeability and averaged over references: at most false_alarm_bound() an image by count. By time a window
-// also loses images when nobody looks, so the bound is the chance that a window of this size is over the threshold, which
-// counts a firing at every image of it.
+// also loses images when nobody looks, so the bound is the chance that a window of this size is over the threshold,
+// which counts a firing at every image of it.
 #pragma once
 
 #include "drift/detectors/detector.hpp"

@@ -48,7 +48,8 @@ DetectorState Tumbling::state() const {
 }
 
 void Tumbling::resume(const DetectorState& state) {
-  if (state.numbers.size() < 3 || !(state.numbers[0] >= 0 && state.numbers[0] <= static_cast<double>(kMaxWindow))) return;
+  if (state.numbers.size() < 3 || !(state.numbers[0] >= 0 && state.numbers[0] <= static_cast<double>(kMaxWindow)))
+    return;
   size_ = static_cast<std::size_t>(state.numbers[0]);
   value_ = state.numbers[1];
   limit_ = state.numbers[2] > 0 ? state.numbers[2] : std::numeric_limits<double>::quiet_NaN();

@@ -1,4 +1,7 @@
-"""Real images as driftd sees them, embedded once: what drift.py draws its streams from.
+#!/usr/bin/env python3
+"""Real images as driftd sees them, embedded once: what drift_bench draws its streams from. Prints the folder.
+
+usage: streams.py BUNDLE FEATURES_PROGRAM [CACHE]
 
 Each kind is a folder of the cache: `train` (what references are drawn from), `calm` (held-out images of the same classes), `strange`
 (of other classes) and the six corruptions of `calm` at severity 1. The cache's name is a hash of the bundle and of the choice of images.
@@ -6,6 +9,7 @@ Each kind is a folder of the cache: `train` (what references are drawn from), `c
 
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -61,3 +65,10 @@ def prepared(cache, program, bundle):
             subprocess.run([program, bundle, work, folder / "unfinished"], check=True)
         (folder / "unfinished.npy").rename(folder / f"{name}.npy")
     return folder
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: streams.py BUNDLE FEATURES_PROGRAM [CACHE]")
+    default = pathlib.Path(os.environ.get("DRIFTD_CACHE") or "~/.cache/driftd").expanduser() / "streams"
+    print(prepared(pathlib.Path(sys.argv[3]) if len(sys.argv) == 4 else default, sys.argv[2], pathlib.Path(sys.argv[1])))

@@ -136,7 +136,8 @@ TEST_CASE("with components and image properties beside the score the run length 
     for (auto& source : sources) source.draw_reference();
     for (std::size_t i = 1; i < sources.size(); ++i) {
       const bool component = i <= components;
-      channels.push_back({component ? "components" : "properties", "c", true, component ? coarse_ranks(ranked / 2) : RankHistogram::of_ranks(ranked)});
+      channels.push_back({component ? "components" : "properties", "c", true,
+                          component ? coarse_ranks(ranked / 2) : RankHistogram::of_ranks(ranked)});
     }
     EDetector detector{limit_for(kStated), std::move(channels)};
     std::vector<float> values(sources.size());

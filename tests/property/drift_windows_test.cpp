@@ -20,7 +20,8 @@ std::vector<float> embedding(std::mt19937_64& random) {
   std::normal_distribution<float> normal;
   const float common = normal(random);
   std::vector<float> values(32);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::exp(0.5F * normal(random) + 0.3F * common) / static_cast<float>(1 + i / 8);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = std::exp(0.5F * normal(random) + 0.3F * common) / static_cast<float>(1 + i / 8);
   return values;
 }
 

@@ -27,7 +27,8 @@ class Camera {
   explicit Camera(unsigned seed) : random_{seed} {}
   std::vector<float> embedding(float shift = 0) {
     std::vector<float> values(30);
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = (normal_(random_) + shift) / static_cast<float>(1 + i / 4);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = (normal_(random_) + shift) / static_cast<float>(1 + i / 4);
     return values;
   }
   float brightness() { return normal_(random_); }
@@ -35,7 +36,8 @@ class Camera {
   // Of the score, flagged or not.
   float rank(bool ood) {
     constexpr int kFlagged = kRanked - kRanked / 20;
-    return static_cast<float>(ood ? std::uniform_int_distribution<int>{kFlagged + 1, kRanked}(random_) : std::uniform_int_distribution<int>{0, kFlagged}(random_));
+    return static_cast<float>(ood ? std::uniform_int_distribution<int>{kFlagged + 1, kRanked}(random_)
+                                  : std::uniform_int_distribution<int>{0, kFlagged}(random_));
   }
 
  private:
@@ -49,13 +51,15 @@ struct Reference {
     Camera camera{kSeed};
     std::vector<std::vector<float>> vectors(2 * kRanked);
     for (auto& vector : vectors) vector = camera.embedding();
-    if (with_components) components = fit_components(vectors.size(), [&](std::size_t i) { return std::span{vectors[i]}; });
+    if (with_components)
+      components = fit_components(vectors.size(), [&](std::size_t i) { return std::span{vectors[i]}; });
     std::vector<float> brightness(kRanked);
     std::ranges::generate(brightness, [&] { return camera.brightness(); });
     std::ranges::sort(brightness);
     auto channels = channels_of(components);
     std::ranges::move(channels_of(Profile{{"brightness", brightness}}), std::back_inserter(channels));
-    version = {"default@1", kRanked, 0.05, std::make_shared<const std::vector<EDetector::Channel>>(std::move(channels)), nullptr};
+    version = {"default@1", kRanked, 0.05, std::make_shared<const std::vector<EDetector::Channel>>(std::move(channels)),
+               nullptr};
     if (!with_components) return;
     components.nulls = ComponentWindows::draw(components);
     version.windows = std::make_shared<const ComponentWindows>(components);
@@ -78,7 +82,8 @@ struct Watched {
     now = {now.at_ms + 1000, now.image + 1};
     time_window.push(ood, now.at_ms);
     std::vector<float> values{camera.rank(ood)};
-    if (!from.components.empty()) std::ranges::copy(project(from.components, camera.embedding(shift)), std::back_inserter(values));
+    if (!from.components.empty())
+      std::ranges::copy(project(from.components, camera.embedding(shift)), std::back_inserter(values));
     values.push_back(brightness);
     return detector->step({from.version, ood, values, window.summary(), &time_window, now}, true).over;
   }

@@ -368,7 +368,8 @@ TEST_CASE("the e-detector's alert resolves after calm images and leaves a fresh 
   Monitor monitor{with_detector(), seen.receiver()};
   observe(monitor, strange(), 8);
   const auto drifted = monitor.stream("line-1").value();
-  for (int i = 0; i < 1000 && monitor.stream("line-1")->detector(kDetectorRule)->alert; ++i) observe(monitor, normal(), 1);
+  for (int i = 0; i < 1000 && monitor.stream("line-1")->detector(kDetectorRule)->alert; ++i)
+    observe(monitor, normal(), 1);
   REQUIRE(seen.alerts.size() == 2);
   CHECK(seen.alerts[1].id == drifted.detector(kDetectorRule)->alert->id);
   CHECK(seen.alerts[1].state == AlertState::resolved);
@@ -413,7 +414,8 @@ TEST_CASE("a restored detector goes on with the same value and the same alert") 
     (void)(i < stop ? first : second).observe("s", kReference, result_at(i), i);
   }
   CAPTURE(stop, after.alerts.size());
-  CHECK(second.stream("s")->detector(kDetectorRule)->reading.value == whole.stream("s")->detector(kDetectorRule)->reading.value);
+  CHECK(second.stream("s")->detector(kDetectorRule)->reading.value ==
+        whole.stream("s")->detector(kDetectorRule)->reading.value);
   CHECK(only_alert(second).id == only_alert(whole).id);
   CHECK(only_alert(second).started.image == only_alert(whole).started.image);
 }
