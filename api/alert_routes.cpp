@@ -1,15 +1,13 @@
 #include "api/alert_routes.hpp"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
-#include <functional>
 #include <utility>
 
 #include "api/json_body.hpp"
 #include "api/messages.hpp"
 #include "api/paging.hpp"
+#include "api/pool_handler.hpp"
 #include "api/request_id.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
@@ -24,19 +22,6 @@ constexpr std::size_t kBody = 4096;
 constexpr std::size_t kMaxWho = 128;
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::int64_t kMaxSilence_s = 366LL * 24 * 3600;
-
-using Answer = std::function<Response(const Request&)>;
-
-asio::awaitable<Response> run(const Answer& answer, Request request) { co_return answer(request); }
-
-asio::awaitable<Response> run_on(asio::thread_pool& pool, const Answer& answer, Request request) {
-  co_return co_await asio::co_spawn(pool, run(answer, std::move(request)), asio::use_awaitable);
-}
-
-// Answers on the pool, so that no other request waits for the disk.
-Handler on(asio::thread_pool& pool, Answer answer) {
-  return [&pool, answer = std::move(answer)](Request request) { return run_on(pool, answer, std::move(request)); };
-}
 
 const std::string& id_of(const Request& request) { return request.parameters.at("id"); }
 
@@ -231,12 +216,13 @@ Response patch_retrain(const drift::Store& store, RetrainService& retrain, const
 
 // --- Feedback -----------------------------------------------------------------------------------------------------------------------
 
-Response post_feedback(drift::Store& store, drift::Feedback& feedback, const Request& request) {
+Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy, const Request& request) {
   const JsonBody body{request.body, {"request_id", "label"}};
   const auto judgement = feedback.judge(body.text("request_id", 128), body.text("label", 256), now_ms());
   if (!judgement.counted) {
     store.save_judgement(judgement);
     feedback.count(judgement);
+    accuracy.judged(judgement);
   }
   return json_response({{"request_id", judgement.request_id},
                         {"stream", judgement.stream},
@@ -244,42 +230,42 @@ Response post_feedback(drift::Store& store, drift::Feedback& feedback, const Req
                         {"predicted", judgement.predicted},
                         {"label", judgement.label},
                         {"correct", judgement.correct()},
-                        {"accuracy", to_json(feedback.accuracy(judgement.stream))}});
+                        {"accuracy", to_json(feedback.accuracy(judgement.stream), accuracy.reading(judgement.stream))}});
 }
 
-Response get_feedback(const drift::Feedback& feedback) {
+Response get_feedback(const drift::Feedback& feedback, const AccuracyWatch& watch) {
   json::array all;
-  for (const auto& accuracy : feedback.accuracies()) all.push_back(to_json(accuracy));
+  for (const auto& accuracy : feedback.accuracies()) all.push_back(to_json(accuracy, watch.reading(accuracy.stream)));
   return json_response({{"streams", std::move(all)}});
 }
 
 }  // namespace
 
 void add_alert_routes(Router& router, asio::thread_pool& pool, drift::Monitor& monitor, AlertService& alerts, drift::Store& store) {
-  router.add({"GET", "/v1/alerts", 0, on(pool, [&](const Request& r) { return get_alerts(monitor, store, r); })});
-  router.add({"GET", "/v1/alerts/{id}", 0, on(pool, [&](const Request& r) { return alert_response(store, alert_at(monitor, id_of(r))); })});
-  router.add({"POST", "/v1/alerts/{id}/ack", kBody, on(pool, [&](const Request& r) { return acknowledge(monitor, alerts, store, r); })});
-  router.add({"POST", "/v1/alerts/{id}/silence", kBody, on(pool, [&](const Request& r) { return silence_alert(monitor, alerts, store, r); })});
-  router.add({"DELETE", "/v1/alerts/{id}/silence", kBody, on(pool, [&](const Request& r) { return unsilence_alert(monitor, alerts, store, r); })});
-  router.add({"GET", "/v1/silences", 0, on(pool, [&](const Request& r) { return get_silences(store, r); })});
-  router.add({"POST", "/v1/silences", kBody, on(pool, [&](const Request& r) { return post_silence(store, r); })});
-  router.add({"DELETE", "/v1/silences/{id}", 0, on(pool, [&](const Request& r) { return delete_silence(store, r); })});
+  router.add({"GET", "/v1/alerts", 0, on_pool(pool, [&](const Request& r) { return get_alerts(monitor, store, r); })});
+  router.add({"GET", "/v1/alerts/{id}", 0, on_pool(pool, [&](const Request& r) { return alert_response(store, alert_at(monitor, id_of(r))); })});
+  router.add({"POST", "/v1/alerts/{id}/ack", kBody, on_pool(pool, [&](const Request& r) { return acknowledge(monitor, alerts, store, r); })});
+  router.add({"POST", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return silence_alert(monitor, alerts, store, r); })});
+  router.add({"DELETE", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return unsilence_alert(monitor, alerts, store, r); })});
+  router.add({"GET", "/v1/silences", 0, on_pool(pool, [&](const Request& r) { return get_silences(store, r); })});
+  router.add({"POST", "/v1/silences", kBody, on_pool(pool, [&](const Request& r) { return post_silence(store, r); })});
+  router.add({"DELETE", "/v1/silences/{id}", 0, on_pool(pool, [&](const Request& r) { return delete_silence(store, r); })});
 }
 
 void add_delivery_routes(Router& router, asio::thread_pool& pool, drift::Store& store, WebhookSender& sender) {
-  router.add({"GET", "/v1/deliveries", 0, on(pool, [&](const Request& r) { return get_deliveries(store, r); })});
-  router.add({"POST", "/v1/deliveries/{id}/retry", kBody, on(pool, [&](const Request& r) { return retry_delivery(store, sender, r); })});
+  router.add({"GET", "/v1/deliveries", 0, on_pool(pool, [&](const Request& r) { return get_deliveries(store, r); })});
+  router.add({"POST", "/v1/deliveries/{id}/retry", kBody, on_pool(pool, [&](const Request& r) { return retry_delivery(store, sender, r); })});
 }
 
 void add_retrain_routes(Router& router, asio::thread_pool& pool, drift::Store& store, RetrainService& retrain) {
-  router.add({"GET", "/v1/retrain", 0, on(pool, [&](const Request& r) { return get_retrains(store, r); })});
-  router.add({"GET", "/v1/retrain/{id}", 0, on(pool, [&](const Request& r) { return get_retrain(store, r); })});
-  router.add({"PATCH", "/v1/retrain/{id}", kBody, on(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
+  router.add({"GET", "/v1/retrain", 0, on_pool(pool, [&](const Request& r) { return get_retrains(store, r); })});
+  router.add({"GET", "/v1/retrain/{id}", 0, on_pool(pool, [&](const Request& r) { return get_retrain(store, r); })});
+  router.add({"PATCH", "/v1/retrain/{id}", kBody, on_pool(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
 }
 
-void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback) {
-  router.add({"GET", "/v1/feedback", 0, on(pool, [&](const Request&) { return get_feedback(feedback); })});
-  router.add({"POST", "/v1/feedback", kBody, on(pool, [&](const Request& r) { return post_feedback(store, feedback, r); })});
+void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy) {
+  router.add({"GET", "/v1/feedback", 0, on_pool(pool, [&](const Request&) { return get_feedback(feedback, accuracy); })});
+  router.add({"POST", "/v1/feedback", kBody, on_pool(pool, [&](const Request& r) { return post_feedback(store, feedback, accuracy, r); })});
 }
 
 }  // namespace driftd::api

@@ -115,6 +115,13 @@ void AlertService::save(const Alert& alert, drift::News news, std::int64_t now) 
   if (!news.notices.empty()) kick_();
 }
 
+void AlertService::note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author, const std::string& text,
+                        std::int64_t now) {
+  const std::scoped_lock lock{mutex_};
+  const auto alert = monitor.alert(id);  // as it is now: it may have been resolved meanwhile
+  if (alert) store_.save_alert(*alert, {.history = {entry(now, what, author, text)}}, now);
+}
+
 Alert AlertService::acknowledge(drift::Monitor& monitor, std::string_view id, const Author& author, std::int64_t now) {
   const std::scoped_lock lock{mutex_};
   const auto alert = monitor.acknowledge(id, now);

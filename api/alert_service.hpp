@@ -41,6 +41,9 @@ class AlertService {
   void tick(const drift::Monitor& monitor, std::int64_t now_ms);
 
   // Each throws Error not_found for an alert that is not there.
+  // Adds a line to an alert's history.
+  void note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author, const std::string& text,
+            std::int64_t now_ms);
   drift::Alert acknowledge(drift::Monitor& monitor, std::string_view id, const Author& author, std::int64_t now_ms);
   // Silences the alert's stream: this alert, and those that it raises until then.
   void silence(const drift::Alert& alert, std::int64_t until_ms, const Author& author, std::int64_t now_ms);

@@ -20,9 +20,13 @@
 #include "api/alert_routes.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
+#include "api/new_normal_routes.hpp"
 #include "api/reference_routes.hpp"
+#include "api/retrain_trials.hpp"
+#include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
+#include "api/shadow_routes.hpp"
 #include "api/time.hpp"
 #include "api/version.hpp"
 #include "api/web_page.hpp"
@@ -79,6 +83,7 @@ drift::MonitorOptions monitor_options(const Config& config) {
   for (const auto& rule : config.alerts.rules) {
     options.rules.push_back({rule.streams, alert_rule(config.alerts, rule), rule.run_length, rule.detectors});
   }
+  if (config.alerts.accuracy_run_length > 0) options.followed = {std::string{kAccuracyRule}};
   return options;
 }
 
@@ -88,7 +93,7 @@ EmbeddingService::Options embedding_options(const Config& config) {
           .workers = std::max(2U, std::thread::hardware_concurrency())};
 }
 
-ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}}; }
+ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}, scoring.per_label}; }
 
 LiveReference::Options live_options(const StoreConfig& store) { return {.compact_share = store.compact_share, .compact_min = store.compact_min, .device = index::device_of(store.device), .keep_versions = store.keep_versions}; }
 
@@ -101,6 +106,12 @@ std::vector<double> score_buckets(const drift::Calibration& calibration, const S
     if (borders.empty() || sorted[at] > borders.back()) borders.push_back(sorted[at]);
   }
   return borders;
+}
+
+void check_calibration(const drift::Calibration& calibration, const ScoringConfig& scoring) {
+  const auto rule = drift::rule_of(scoring.rule);
+  (void)drift::threshold(scoring.alpha, calibration, rule, scoring.k);
+  if (scoring.per_label) (void)drift::p_value(0, calibration, rule, scoring.k, "");
 }
 
 void report_state(const std::string& name, const LiveReference& live, Metrics& metrics) {
@@ -130,8 +141,8 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
     if (reference.manifest().name != name) {
       throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
     }
-    // Fails now, not at the first image, when the reference is too small for the configured alpha.
-    (void)drift::threshold(config.scoring.alpha, calibration_for(reference, score_options(config.scoring)), drift::rule_of(config.scoring.rule), config.scoring.k);
+    // Fails now, not at the first image, when the reference is too small for the configured alpha or lacks what a setting asks for.
+    check_calibration(calibration_for(reference, score_options(config.scoring)), config.scoring);
     metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
     report_state(name, *live, metrics);
     if (const auto fallback = reference.items->base().index().device_fallback(); !fallback.empty()) {
@@ -149,34 +160,49 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
 // Everything that remembers: the monitor, its store, and what is done about its alerts.
 class Memory {
  public:
-  Memory(const Config& config, asio::io_context& background, Metrics& metrics)
+  Memory(const Config& config, const embed::Bundle& bundle, const References& references, asio::io_context& background, Metrics& metrics)
       : metrics_{metrics},
+        references_{references},
+        model_{bundle.id()},
+        url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_{prepared(config.data_directory) / "driftd.db"},
+        review_{config.review, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
+        recent_{config.shadow.window, config.shadow.max_bytes},
+        shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
         monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
+        accuracy_{{config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()}, references, monitor_},
+        trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
     alerts_.restore(monitor_);
-    for (const auto& judgement : store_.judgements()) feedback_.count(judgement);
+    for (const auto& judgement : store_.judgements()) {
+      feedback_.count(judgement);
+      accuracy_.restore(judgement);
+    }
     sender_.start();
     schedule();
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
-  [[nodiscard]] drift::Feedback& feedback() { return feedback_; }
+  [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_}; }
 
-  void add_routes(Router& router, asio::thread_pool& records) {
+  void add_routes(Router& router, asio::thread_pool& records, asio::thread_pool& trials) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
     add_delivery_routes(router, records, store_, sender_);
     add_retrain_routes(router, records, store_, retrain_);
-    add_feedback_routes(router, records, store_, feedback_);
+    add_feedback_routes(router, records, store_, feedback_, accuracy_);
+    add_review_routes(router, records, review_, references_, model_, url_);
+    add_shadow_routes(router, trials, shadow_);
+    add_new_normal_routes(router, records, monitor_, alerts_, {review_, references_, model_});
   }
 
   void save() {
+    review_.save();
     auto state = monitor_.snapshot();
     std::erase_if(state.streams, [&](const auto& stream) {
       const auto saved = saved_images_.find(stream.name);
@@ -196,11 +222,17 @@ class Memory {
   }
 
   void refresh_gauges() {
+    metrics_.shadow(recent_.bytes());
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
+      if (const auto reading = accuracy_.reading(stream.name)) {
+        const std::string rule{kAccuracyRule};
+        metrics_.stream_detector(stream.name, rule, reading->value, reading->limit);
+        metrics_.alert_state(stream.name, rule, reading->alert ? 2 : 0);
+      }
       for (const auto& [rule, reading, pending, alert] : stream.detectors) {
         metrics_.alert_state(stream.name, rule, alert ? 2 : pending ? 1 : 0);
-        if (std::isnan(reading.limit)) continue;  // until its first image, or window
+        if (!std::isfinite(reading.limit)) continue;  // until its first image, or window
         metrics_.stream_detector(stream.name, rule, reading.value, reading.limit);
         if (rule != drift::kDetectorRule) continue;  // the others have one group
         for (const auto& group : reading.groups) metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
@@ -216,6 +248,7 @@ class Memory {
         refresh_gauges();
         monitor_.deliver();  // what the store refused before
         alerts_.tick(monitor_, now_ms());
+        trials_.look();
         save();
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
@@ -226,15 +259,23 @@ class Memory {
 
   // Constant after construction
   Metrics& metrics_;
+  const References& references_;
+  const std::string model_;
+  const std::string url_;
   const Notices notices_;
 
   // Thread-safe by themselves
   drift::Store store_;
+  ReviewService review_;
+  drift::RecentWindow recent_;
+  Shadow shadow_;
   WebhookSender sender_;
   RetrainService retrain_;
   AlertService alerts_;
   drift::Feedback feedback_;
   drift::Monitor monitor_;
+  AccuracyWatch accuracy_;
+  RetrainTrials trials_;
 
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;
@@ -263,16 +304,17 @@ int serve(const Config& config, std::ostream& out) {
   const auto references = load_references(config, bundle, metrics, not_ready_because);
 
   asio::io_context background_io{1};
-  Memory memory{config, background_io, metrics};
+  Memory memory{config, bundle, references, background_io, metrics};
   std::optional<IoThread> background_thread{std::in_place, background_io};
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.monitor(), memory.feedback(), metrics, score_options(config.scoring), config.scoring.recheck_every};
+  ScoringService scoring{embedding, references, memory.watchers(), metrics, score_options(config.scoring), config.scoring.recheck_every};
   Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store
-  memory.add_routes(routes, records);
+  asio::thread_pool trials{1};   // versions are tried, which takes long
+  memory.add_routes(routes, records, trials);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
   HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};

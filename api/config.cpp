@@ -29,15 +29,17 @@ BOOST_DESCRIBE_STRUCT(ListenConfig, (), (address, port))
 BOOST_DESCRIBE_STRUCT(HttpConfig, (ListenConfig), (max_image_bytes, max_connections, request_timeout_ms, shutdown_grace_ms, external_url, insecure))
 BOOST_DESCRIBE_STRUCT(AdminConfig, (ListenConfig), ())
 BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
-BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, recheck_every, alpha))
+BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, per_label, recheck_every, alpha))
 BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, run_length, detectors))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
-                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, detectors, rules))
+                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, detectors, accuracy_run_length, accuracy_drop, rules))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (name, url, format, events, secret_file, ca_file, allow_private, timeout_ms, max_attempts))
-BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s))
-BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, retrain, data_directory, log_level))
+BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s, activate, activate_below, activate_min_images))
+BOOST_DESCRIBE_STRUCT(ReviewConfig, (), (max_items, max_bytes, random_share, stream_share, image_side, images))
+BOOST_DESCRIBE_STRUCT(ShadowConfig, (), (window, max_bytes))
+BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, retrain, review, shadow, data_directory, log_level))
 
 namespace {
 
@@ -260,6 +262,24 @@ void check_retrain(const RetrainConfig& retrain) {
   require(retrain.mode != "auto" || !retrain.command.empty(), "retrain.mode", "auto needs retrain.command: nothing else would begin the training");
   require(retrain.command.size() <= 64 && (retrain.command.empty() || !retrain.command.front().empty()), "retrain.command", "must be a program and at most 63 arguments");
   require(retrain.command_timeout_s >= 1 && retrain.command_timeout_s <= kMaxSeconds, "retrain.command_timeout_s", "must be from 1 to 2592000");
+  require(one_of(retrain.activate, {"never", "shadow"}), "retrain.activate", "must be never or shadow");
+  require(retrain.activate_below > 0 && retrain.activate_below < 1, "retrain.activate_below", "must lie between 0 and 1");
+  require(retrain.activate_min_images >= 1 && retrain.activate_min_images <= 1'000'000, "retrain.activate_min_images", "must be from 1 to 1000000");
+}
+
+void check_review(const ReviewConfig& review) {
+  require(review.max_items <= 5000, "review.max_items", "must be from 0 (no review queue) to 5000");
+  require(review.max_bytes <= std::size_t{16} << 30, "review.max_bytes", "must be from 0 to 17179869184, 16 GiB");
+  require(review.random_share >= 0 && review.random_share <= 1, "review.random_share", "must be from 0 to 1");
+  require(review.stream_share > 0 && review.stream_share <= 1, "review.stream_share", "must be over 0 and at most 1");
+  require(review.image_side >= 32 && review.image_side <= 4096, "review.image_side", "must be from 32 to 4096 pixels");
+}
+
+void check_shadow(const Config& c) {
+  require(c.shadow.window <= 100'000, "shadow.window", "must be from 0 (off) to 100000 images");
+  require(c.shadow.max_bytes <= std::size_t{16} << 30, "shadow.max_bytes", "must be from 0 to 17179869184, 16 GiB");
+  require(c.retrain.activate == "never" || c.shadow.window >= c.retrain.activate_min_images, "retrain.activate_min_images",
+          "must be at most shadow.window, or no version would ever be tried on enough images");
 }
 
 }  // namespace
@@ -322,12 +342,17 @@ void check_config(const Config& c) {
     check_detectors(c, rule.run_length.value_or(c.alerts.run_length), rule.detectors.value_or(c.alerts.detectors), path);
   }
   require(c.alerts.repeat_s == 0 || (c.alerts.repeat_s >= 60 && c.alerts.repeat_s <= kMaxSeconds), "alerts.repeat_s", "must be 0 (told once) or from 60 to 2592000");
+  require(c.alerts.accuracy_run_length == 0 || (c.alerts.accuracy_run_length >= 100 && c.alerts.accuracy_run_length <= 1'000'000),
+          "alerts.accuracy_run_length", "must be 0 (rule accuracy is off) or from 100 to 1000000 labels");
+  require(c.alerts.accuracy_drop >= 0 && c.alerts.accuracy_drop < 1, "alerts.accuracy_drop", "must be at least 0 and below 1");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
   require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
   require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");
   require(c.http.max_image_bytes >= 1024, "http.max_image_bytes", "must be at least 1024");
   for (const auto& hook : c.webhooks) check_webhook(hook);
   check_retrain(c.retrain);
+  check_review(c.review);
+  check_shadow(c);
 }
 
 std::string to_json(const Config& config) {

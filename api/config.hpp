@@ -44,14 +44,15 @@ struct ModelConfig {
 struct StoreConfig {
   std::string device = "cpu";     // where references are searched: cpu, cuda:N or all (a build with GPU support); falls back to cpu
   double compact_share = 0.1;     // a reference is compacted when the changes since it was built exceed this share of its items; 0: never by itself
-  std::size_t compact_min = 1000; // ... and are at least so many
+  std::size_t compact_min = 50;   // ... and are at least so many
   std::size_t keep_versions = 2;  // kept for rollback after a compaction, besides snapshots
 };
 
 struct ScoringConfig {
-  std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean
-  std::size_t k = 3;           // neighbours listed, and the k of rules knn and mean
+  std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean | l1 | mahalanobis
+  std::size_t k = 3;           // neighbours listed, and the k of rules knn, mean and l1
   std::string among = "all";   // all | same_label: compare an image with items of its own label only (index build --same-label)
+  bool per_label = false;      // rank an image among those of the label that its neighbours vote for, a label of few images with all
   std::size_t recheck_every = 1000;  // one image in so many is searched for again in all cells of an ivf index, for driftd_index_recheck_*; 0: none
   double alpha = 0.05;         // p-value below which an image counts as out of distribution
 };
@@ -88,6 +89,8 @@ struct AlertConfig {
   std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
   std::size_t run_length = 10'000;  // images until a false alarm of a detector is expected; 0: only the rates watch
   std::vector<std::string> detectors{"ood-rate", "e-detector"};  // what watches, the most urgent first (drift/detectors/kinds.hpp)
+  std::size_t accuracy_run_length = 2000;  // labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off
+  double accuracy_drop = 0.05;             // it finds an accuracy that is lower than the reference's own by more than this
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 
@@ -107,6 +110,23 @@ struct RetrainConfig {
   std::string mode = "suggest";      // off | suggest: a person or a pipeline accepts a request | auto: accepted at once
   std::vector<std::string> command;  // run when a request is accepted, the request on its standard input; no shell
   std::uint32_t command_timeout_s = 600;
+  std::string activate = "never";       // never | shadow: a ready version goes live when its OOD rate on recent images is low ...
+  double activate_below = 0.10;         // ... its upper 95% bound at most this ...
+  std::size_t activate_min_images = 100;  // ... over at least so many images
+};
+
+struct ReviewConfig {
+  std::size_t max_items = 500;       // images that wait for a person; 0: no review queue
+  std::size_t max_bytes = 64 << 20;  // of their pictures; answered ones make room first
+  double random_share = 0.2;         // of max_items: a uniform sample of all images, for honest estimates; the rest is strange and diverse
+  double stream_share = 0.5;         // of the diverse images: the most of one stream
+  std::uint32_t image_side = 512;    // pixels of the longer side of a kept picture
+  bool images = true;                // false: no pictures are kept, for privacy
+};
+
+struct ShadowConfig {
+  std::size_t window = 500;          // newest embeddings of each stream, kept in memory to try a version on; 0: none
+  std::size_t max_bytes = 64 << 20;  // of all of them; the stream that was silent for longest loses its oldest
 };
 
 struct Config {
@@ -120,6 +140,8 @@ struct Config {
   AlertConfig alerts;
   std::vector<WebhookConfig> webhooks;
   RetrainConfig retrain;
+  ReviewConfig review;
+  ShadowConfig shadow;
   std::string data_directory;      // windows, alerts and unsent webhooks; one service at a time
   std::string log_level = "info";  // debug | info | warn | error
 };

@@ -2,6 +2,11 @@
 
 namespace driftd::api {
 
+std::string inert(std::string_view text) {
+  const bool formula = !text.empty() && std::string_view{"=+-@\t\r\n"}.find(text.front()) != std::string_view::npos;
+  return (formula ? "'" : "") + std::string{text};
+}
+
 std::string csv_row(std::initializer_list<std::string_view> cells) {
   std::string row;
   for (const auto& cell : cells) {

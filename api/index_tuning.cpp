@@ -157,7 +157,7 @@ drift::Calibration choose_nprobe(index::Segment& items, const Sample& sample, co
   while (sample.recall(found, all_cells) < options.min_recall && search_wider()) {
   }
   for (;;) {
-    auto calibration = calibrate(items, options.pools, options.progress);
+    auto calibration = calibrate(items, options.pools, options.progress, options.plan);
     bool changed = false;
     while (sample.score_error(found, all_cells, calibration) > options.max_score_error && search_wider())
       changed = true;
@@ -171,7 +171,7 @@ double asked_query_ms(const index::Segment& items, const TuningOptions& options)
 
 Tuned calibrated(index::Segment& items, const TuningOptions& options) {
   items.place(options.device);
-  auto calibration = calibrate(items, options.pools, options.progress);
+  auto calibration = calibrate(items, options.pools, options.progress, options.plan);
   return {std::move(calibration), {}, asked_query_ms(items, options)};
 }
 
@@ -188,7 +188,7 @@ Tuned tune_index(index::Segment& items, const std::string& kind, const TuningOpt
   // Cells are tuned on the CPU: each step asks for another share of them.
   if (!index::has_cells(wanted)) items.place(options.device);
   auto calibration = index::has_cells(wanted) ? choose_nprobe(items, sample, options)
-                                              : calibrate(items, options.pools, options.progress);
+                                              : calibrate(items, options.pools, options.progress, options.plan);
   const auto& ann = items.index();
   if (automatic && exact_is_better(ann, exact, options)) {
     (void)items.replace_index(std::move(exact));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "api/reference.hpp"
 #include "drift/calibration.hpp"
 #include "index/segment.hpp"
 
@@ -21,6 +22,7 @@ struct TuningOptions {
   double max_query_ms = 0;  // for "auto": of one query alone on this machine; 0: the size decides
   index::Device device;   // where the calibration searches, for kinds without cells
   std::size_t pools = 1;  // unit vectors per embedding
+  CalibrationPlan plan;
   std::function<void(std::size_t done)> progress;  // of each calibration; may be empty
 };
 

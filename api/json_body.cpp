@@ -61,6 +61,23 @@ std::optional<std::int64_t> JsonBody::integer(std::string_view field, std::int64
   return number;
 }
 
+std::optional<bool> JsonBody::flag(std::string_view field) const {
+  const auto* value = object_.if_contains(field);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_bool()) refuse(field, "must be true or false");
+  return value->as_bool();
+}
+
+std::vector<std::string> JsonBody::texts(std::string_view field, std::size_t most, std::size_t max_bytes) const {
+  const auto* value = object_.if_contains(field);
+  if (value == nullptr) return {};
+  const auto is_short = [&](const json::value& v) { return v.is_string() && v.as_string().size() <= max_bytes; };
+  if (!value->is_array() || value->as_array().size() > most || !std::ranges::all_of(value->as_array(), is_short)) {
+    refuse(field, "must be a list of at most " + std::to_string(most) + " texts of at most " + std::to_string(max_bytes) + " bytes");
+  }
+  return json::value_to<std::vector<std::string>>(*value);
+}
+
 std::optional<std::int64_t> JsonBody::time_ms(std::string_view field) const {
   if (!has(field)) return std::nullopt;
   const auto time = parse_rfc3339(text(field, 64));

@@ -28,7 +28,7 @@ class LiveReference {
     // Compaction starts by itself once a version has so many changes: a share of its items, but at least compact_min.
     // 0: never.
     double compact_share = 0.1;
-    std::size_t compact_min = 1000;
+    std::size_t compact_min = 50;
     index::Device device = {};  // where searches run
     index::Segment::Progress opening = {};  // while the constructor loads
     std::size_t keep_versions = 2;  // besides the live one and snapshots; compaction removes older ones

@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include "api/time.hpp"
+#include "drift/coverage.hpp"
+#include "drift/statistics.hpp"
 
 namespace driftd::api {
 namespace {
@@ -179,9 +181,14 @@ json::object to_json(const drift::Delivery& d) {
           {"last_error", d.last_error.empty() ? json::value(nullptr) : json::value(d.last_error)}};
 }
 
-json::object to_json(const drift::Accuracy& a) {
-  return {{"stream", a.stream}, {"labels", a.total},          {"window", a.size},
-          {"rate", number(a.rate)}, {"lower", number(a.lower)}, {"upper", number(a.upper)}};
+json::object to_json(const drift::Accuracy& a, const std::optional<AccuracyReading>& watch) {
+  json::value detector;
+  if (watch) {
+    detector = json::object{{"expected", watch->expected}, {"tolerated", watch->tolerated}, {"value", number(watch->value)},
+                            {"limit", watch->limit},       {"alert", to_json(watch->alert)}};
+  }
+  return {{"stream", a.stream},     {"labels", a.total},        {"window", a.size}, {"rate", number(a.rate)},
+          {"lower", number(a.lower)}, {"upper", number(a.upper)}, {"detector", std::move(detector)}};
 }
 
 json::object to_json(const drift::RetrainRequest& r) {
@@ -191,6 +198,13 @@ json::object to_json(const drift::RetrainRequest& r) {
                            {"exit_code", r.exit_code ? json::value(*r.exit_code) : json::value(nullptr)},
                            {"output", r.output}};
   }
+  json::value trial;  // null: not tried
+  if (r.trial) {
+    const auto bounds = drift::wilson(r.trial->ood, r.trial->images);
+    trial = json::object{{"at", rfc3339(r.trial->at_ms)},  {"version", r.trial->version},   {"images", r.trial->images}, {"ood", r.trial->ood},
+                         {"lower", bounds.lower},          {"upper", bounds.upper},         {"live_ood", r.trial->live_ood},
+                         {"passed", r.trial->passed}};
+  }
   return {{"id", r.id},
           {"reference", r.reference},
           {"status", drift::name_of(r.status)},
@@ -199,8 +213,60 @@ json::object to_json(const drift::RetrainRequest& r) {
           {"created", rfc3339(r.created_ms)},
           {"updated", rfc3339(r.updated_ms)},
           {"reference_version", r.reference_version > 0 ? json::value(r.reference_version) : json::value(nullptr)},
-          {"command", std::move(command)}};
+          {"command", std::move(command)},
+          {"trial", std::move(trial)}};
 }
+
+json::object to_json(const drift::ReviewItem& i) {
+  json::value picture;
+  if (i.image_bytes > 0) picture = json::object{{"url", "/v1/review/" + i.id + "/image"}, {"width", i.width}, {"height", i.height}, {"bytes", i.image_bytes}};
+  const auto text_or_null = [](const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); };
+  return {{"id", i.id},
+          {"source", name_of(i.source)},
+          {"state", name_of(i.state)},
+          {"stream", i.stream},
+          {"reference", i.reference},
+          {"request_id", i.request_id},
+          {"score", number(i.score)},
+          {"p_value", number(i.p_value)},
+          {"ood", i.ood},
+          {"distance", number(i.distance)},
+          {"novelty", i.source == drift::ReviewSource::diverse ? number(i.novelty) : json::value(nullptr)},
+          {"predicted", text_or_null(i.predicted)},
+          {"neighbours", neighbours(i.neighbours)},
+          {"created", rfc3339(i.created_ms)},
+          {"image", std::move(picture)},
+          {"label", text_or_null(i.label)},
+          {"truly_ood", i.truly_ood ? json::value(*i.truly_ood) : json::value(nullptr)},
+          {"answered", time_or_null(i.answered_ms)},
+          {"who", i.who},
+          {"note", i.note}};
+}
+
+json::object to_json(const drift::ReviewEstimate& e) {
+  const auto share = [&](std::size_t count) {
+    const auto bounds = drift::wilson(count, e.judged);
+    const auto rate = e.judged == 0 ? json::value(nullptr) : json::value(static_cast<double>(count) / static_cast<double>(e.judged));
+    return json::object{{"count", count}, {"rate", rate}, {"lower", bounds.lower}, {"upper", bounds.upper}};
+  };
+  return {{"stream", e.sample.stream},   {"reference", e.sample.reference}, {"since", time_or_null(e.sample.since_ms)}, {"images", e.sample.seen},
+          {"missed", e.sample.missed},   {"sample", e.size},                {"waiting", e.waiting},                     {"judged", e.judged},
+          {"flagged", share(e.flagged)}, {"ood", share(e.ood)},             {"wrong", share(e.wrong)}};
+}
+
+namespace {
+
+// What each alpha promises with this calibration; those that no p-value reaches are left out.
+json::array false_alarms(const drift::Calibration& calibration) {
+  json::array rates;
+  for (const double alpha : {0.1, 0.05, 0.01}) {
+    const auto [expected, interval] = drift::coverage_of(calibration, alpha);
+    if (expected > 0) rates.push_back(json::object{{"alpha", alpha}, {"expected", expected}, {"lower", interval.lower}, {"upper", interval.upper}});
+  }
+  return rates;
+}
+
+}  // namespace
 
 json::object to_json(const Reference& r) {
   const auto& m = r.manifest();
@@ -217,7 +283,15 @@ json::object to_json(const Reference& r) {
           {"model", m.model_name + "@sha256:" + m.model_hash},
           {"skipped", m.skipped},
           {"calibration",
-           {{"ranked", calibration.ranked()}, {"duplicates", calibration.duplicates}, {"excluded", calibration.excluded}, {"same_label", r.normal().given.has_value()}}}};
+           {{"method", drift::name_of(calibration.method)},
+            {"ranked", calibration.ranked()},
+            {"groups", calibration.groups},
+            {"effective", calibration.effective},
+            {"duplicates", calibration.duplicates},
+            {"excluded", calibration.excluded},
+            {"same_label", r.normal().given.has_value()},
+            {"labels", calibration.labels.size()},
+            {"false_alarms", false_alarms(calibration)}}}};
 }
 
 json::object to_json(const index::VersionInfo& v) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/accuracy_watch.hpp"
 #include "api/http.hpp"
 #include "api/reference.hpp"
 #include "drift/delivery.hpp"
@@ -18,6 +19,7 @@
 #include "drift/history.hpp"
 #include "drift/monitor.hpp"
 #include "drift/retrain.hpp"
+#include "drift/review.hpp"
 #include "drift/silence.hpp"
 #include "embed/properties.hpp"
 
@@ -35,7 +37,10 @@ namespace driftd::api {
 [[nodiscard]] boost::json::object to_json(const drift::Silence& silence);
 [[nodiscard]] boost::json::object to_json(const drift::Delivery& delivery);  // without its payload
 [[nodiscard]] boost::json::object to_json(const drift::RetrainRequest& request);
-[[nodiscard]] boost::json::object to_json(const drift::Accuracy& accuracy);
+// watch: null where the rule "accuracy" does not watch the stream.
+[[nodiscard]] boost::json::object to_json(const drift::Accuracy& accuracy, const std::optional<AccuracyReading>& watch);
+[[nodiscard]] boost::json::object to_json(const drift::ReviewItem& item);
+[[nodiscard]] boost::json::object to_json(const drift::ReviewEstimate& estimate);
 [[nodiscard]] boost::json::object to_json(const Reference& reference);
 [[nodiscard]] boost::json::object to_json(const index::VersionInfo& version);
 [[nodiscard]] boost::json::object to_json(const index::Item& item);

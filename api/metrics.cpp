@@ -44,6 +44,10 @@ struct Metrics::Impl {
   Family<Gauge>& queues = BuildGauge().Name("driftd_queue_depth").Help("Images waiting for the model.").Register(registry);
   Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
   Family<Counter>& retrains = BuildCounter().Name("driftd_retrain_requests_total").Help("Retrain requests, by the status they came to; joined: by an alert.").Register(registry);
+  Family<Counter>& reviews = BuildCounter().Name("driftd_review_images_total").Help("Images offered for review: queued, familiar (like a queued one), dropped (the hand-over was full), failed.").Register(registry);
+  Family<Gauge>& review_items = BuildGauge().Name("driftd_review_items").Help("Images in the review queue.").Register(registry);
+  Family<Gauge>& review_bytes = BuildGauge().Name("driftd_review_image_bytes").Help("Bytes of the pictures in the review queue.").Register(registry);
+  Family<Gauge>& shadow_bytes = BuildGauge().Name("driftd_shadow_window_bytes").Help("Bytes of recent embeddings kept to try a version on.").Register(registry);
   Family<Gauge>& items = BuildGauge().Name("driftd_reference_items").Help("Items of a reference.").Register(registry);
   Family<Gauge>& versions = BuildGauge().Name("driftd_reference_version").Help("The live version of a reference.").Register(registry);
   Family<Gauge>& changes = BuildGauge().Name("driftd_reference_changes").Help("Changes since the live version was built.").Register(registry);
@@ -80,6 +84,9 @@ Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
   for (const auto* result : {"requested", "joined", "accepted", "training", "ready", "activated", "failed", "rejected"}) {
     impl_->retrains.Add({{"result", result}});
   }
+  for (const auto* result : {"queued", "familiar", "dropped", "failed"}) impl_->reviews.Add({{"result", result}});
+  review_queue(0, 0, 0);
+  shadow(0);
   for (const auto* reason : {"connections", "framing", "header", "timeout", "queue_full"}) impl_->rejections.Add({{"reason", reason}});
   for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stages.Add({{"stage", stage}}, kSeconds);
 }
@@ -153,6 +160,16 @@ void Metrics::queue_depth(std::size_t depth) { impl_->queues.Add({}).Set(static_
 void Metrics::webhook_delivery(std::string_view result) { impl_->webhooks.Add({{"result", std::string{result}}}).Increment(); }
 
 void Metrics::retrain(std::string_view result) { impl_->retrains.Add({{"result", std::string{result}}}).Increment(); }
+
+void Metrics::review(std::string_view result) { impl_->reviews.Add({{"result", std::string{result}}}).Increment(); }
+
+void Metrics::review_queue(std::size_t waiting, std::size_t answered, std::size_t image_bytes) {
+  impl_->review_items.Add({{"state", "waiting"}}).Set(static_cast<double>(waiting));
+  impl_->review_items.Add({{"state", "answered"}}).Set(static_cast<double>(answered));
+  impl_->review_bytes.Add({}).Set(static_cast<double>(image_bytes));
+}
+
+void Metrics::shadow(std::size_t bytes) { impl_->shadow_bytes.Add({}).Set(static_cast<double>(bytes)); }
 
 std::string Metrics::expose() const { return prometheus::TextSerializer{}.Serialize(impl_->registry.Collect()); }
 

@@ -40,6 +40,10 @@ class Metrics {
   void webhook_delivery(std::string_view result);  // delivered | failed | dead
   void retrain(std::string_view result);           // joined, or the status that a request came to
 
+  void review(std::string_view result);            // queued | familiar | dropped | failed
+  void review_queue(std::size_t waiting, std::size_t answered, std::size_t image_bytes);
+  void shadow(std::size_t bytes);                  // of embeddings kept for replays
+
   [[nodiscard]] std::string expose() const;  // Prometheus text format 0.0.4
 
  private:

@@ -12,9 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "api/grouping.hpp"
 #include "drift/calibration.hpp"
 #include "drift/component_windows.hpp"
 #include "drift/components.hpp"
+#include "drift/held_out.hpp"
 #include "drift/profile.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
@@ -23,11 +25,19 @@
 
 namespace driftd::api {
 
+// How a reference is calibrated; kept with it, so that a compaction calibrates alike. By default each image is left out
+// in turn.
+struct CalibrationPlan {
+  Grouping grouping;        // not empty: a group is left out at a time
+  drift::HeldOut held_out;  // not empty: images are ranked among these
+};
+
 // What is normal for a reference: the statistics of its own images that an image is compared with.
 struct Normal {
   drift::Calibration all;                     // among all items
   std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
   std::optional<drift::Calibration> voted;
+  CalibrationPlan plan;
   drift::Components components;  // of the items' embeddings; none: few items, or built before there were components
   drift::Profile profile;        // of the images' properties, as they were when a person last built it; empty: from vectors
   std::shared_ptr<const std::vector<drift::EDetector::Channel>> watched;  // channels of the components, then of the profile
@@ -60,15 +70,23 @@ struct Reference {
 // Up to which two of these items' vectors count as copies. pools: unit vectors per embedding.
 [[nodiscard]] double duplicate_distance(const index::Segment& items, std::size_t pools);
 
-// Leave-one-out calibration of all items, through the same index that will serve. pools: unit vectors per embedding.
-[[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress);
+// The calibration of all items, through the same index that will serve. pools: unit vectors per embedding. Throws what
+// drift::calibrate() and drift::rank_held_out() throw.
+[[nodiscard]] drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress,
+                                           const CalibrationPlan& plan = {});
+// What that asks drift for, where it searches otherwise.
+[[nodiscard]] drift::CalibrationOptions calibration_options(const index::Segment& items, std::size_t pools,
+                                                            std::function<void(std::size_t)> progress, const Grouping& grouping);
 
 // The calibrations as the attachments that open_reference() expects.
 [[nodiscard]] index::Segment::Attachments attachments(const Normal& normal);
+// The calibration among all items of a segment, without its model.
+[[nodiscard]] drift::Calibration calibration_of(const index::Segment& items);
 
-// All but the profile. `all` is the calibration that there is already; the others cost as much again each.
+// All but the profile. `all` is the calibration that there is already; the others cost as much again each. They are not made with images held
+// out: Error{invalid_argument}.
 [[nodiscard]] Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools,
-                               const std::function<void(std::size_t)>& progress);
+                               const std::function<void(std::size_t)>& progress, CalibrationPlan plan = {});
 
 // How a compaction finishes a segment: an index of the same kind, tuned and calibrated anew.
 [[nodiscard]] index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress);
@@ -100,6 +118,7 @@ struct ScoreOptions {
   double alpha = 0.05;
   Among among = Among::all;
   std::string label;  // of the image, for same_label; empty: voted by its neighbours
+  bool per_label = false;  // the p-value ranks within the label that its neighbours vote for
 
   friend bool operator==(const ScoreOptions&, const ScoreOptions&) = default;
 };
@@ -125,7 +144,7 @@ struct Score {
   double distance = 0;   // to the k-th neighbour
   double threshold = 0;  // of the distance at alpha, to compare it with
   std::size_t k = 0;
-  std::optional<std::string> label;   // that it was compared with, under Among::same_label
+  std::optional<std::string> label;   // that it was compared with, or ranked within
   std::vector<Neighbour> neighbours;  // k, nearest first
 };
 

@@ -34,23 +34,9 @@ std::int64_t number_of(const json::object& object, std::string_view key) {
   return *number;
 }
 
-LiveReference& named(const References& references, const Request& request) {
-  const auto found = references.find(request.parameters.at("r"));
-  if (found == references.end()) throw Error{Errc::not_found, "there is no such reference; GET /v1/references lists them"};
-  return *found->second;
-}
+LiveReference& named(const References& references, const Request& request) { return reference_named(references, request.parameters.at("r")); }
 
-// Without the paths and process numbers that LiveReference::read_only() gives to the log.
-const char* why_read_only(const LiveReference& live) {
-  return live.collection().fault().empty() ? "another process writes to it, its directory is not writable, or it is a single segment: see the log"
-                                           : "its files are damaged: see the log";
-}
-
-LiveReference& writable(const References& references, const Request& request) {
-  auto& live = named(references, request);
-  if (live.read_only().empty()) return live;
-  throw Error{Errc::conflict, std::string{"this reference is served for reading only: "} + why_read_only(live)};
-}
+LiveReference& writable(const References& references, const Request& request) { return writable_reference(references, request.parameters.at("r")); }
 
 json::object describe(const LiveReference& live) {
   auto object = to_json(live.current());

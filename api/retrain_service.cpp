@@ -94,6 +94,23 @@ RetrainRequest RetrainService::change(std::string_view id, const RetrainChange& 
   return request;
 }
 
+void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial, const std::string& note, bool activated) {
+  const std::scoped_lock lock{mutex_};
+  auto request = store_.retrain(id);
+  if (!request || request->status != RetrainStatus::ready || request->reference_version != trial.version) return;
+  request->trial = trial;
+  request->updated_ms = trial.at_ms;
+  std::vector<drift::HistoryEntry> history{{trial.at_ms, "tried", kUs, note}};
+  if (activated) {
+    request->status = RetrainStatus::activated;
+    history.push_back({now_ms(), "activated", kUs, "retrain.activate is shadow, and the trial was passed"});
+  }
+  store_.save_retrain(*request, {.history = std::move(history)}, trial.at_ms);
+  if (activated) metrics_.retrain("activated");
+  log(LogLevel::info, activated ? "a retrained version went live" : "a retrained version was tried and not activated",
+      {{"retrain", request->id}, {"trial", note}});
+}
+
 // --- The command --------------------------------------------------------------------------------------------------------------------
 
 void RetrainService::run(const std::stop_token& stop) {

@@ -44,6 +44,10 @@ class RetrainService {
   // a report can be repeated.
   drift::RetrainRequest change(std::string_view id, const RetrainChange& change, std::int64_t now_ms);
 
+  // Records how a ready request's version did; `note` tells it to people. With `activated` the request has come to its
+  // end. Nothing where the request has moved on meanwhile.
+  void tried(std::string_view id, const drift::RetrainTrial& trial, const std::string& note, bool activated);
+
  private:
   void run(const std::stop_token& stop);
   [[nodiscard]] std::optional<drift::RetrainRequest> begin_next();

@@ -56,8 +56,8 @@ std::string vote(std::span<const std::string_view> nearest_first) {
   return std::string{best};
 }
 
-drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource source, std::size_t pools,
-                                        const std::function<void(std::size_t)>& progress) {
+drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource source,
+                                        const drift::CalibrationOptions& options) {
   const auto labels = source == LabelSource::given ? own_labels(items) : voted_labels(items);
   std::map<std::string_view, std::vector<std::size_t>> rows_of;
   for (std::size_t row = 0; row < items.size(); ++row) rows_of[items.item(static_cast<std::int64_t>(row)).label].push_back(row);
@@ -78,7 +78,7 @@ drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource
     }
     return answer;
   };
-  return drift::calibrate(items.size(), search, {.duplicate_distance = duplicate_distance(items, pools), .progress = progress});
+  return drift::calibrate(items.size(), search, options);
 }
 
 }  // namespace driftd::api

@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +26,7 @@ enum class LabelSource { given, voted };
 
 // Leave-one-out calibration of a segment's items among items of the same label. Throws what drift::calibrate() throws.
 // Cost: as much as a calibration among all, and for voted labels one more search of each row.
-[[nodiscard]] drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource source, std::size_t pools,
-                                                      const std::function<void(std::size_t)>& progress);
+[[nodiscard]] drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource source,
+                                                      const drift::CalibrationOptions& options);
 
 }  // namespace driftd::api

@@ -77,25 +77,46 @@ void ScoringService::recheck(const Question& q, const Score& score) {
   metrics_.rechecked(q.reference.manifest().name, found, exact.size());
 }
 
-Response ScoringService::answer(const Request& request, const Question& q, const Score& result) {
+// Keeps what may be asked for later: the embedding for a replay, and, where it is wanted, the image for a person's eye.
+void ScoringService::remember(Request& request, Question& q, const Score& result, const std::string& vote, std::vector<float> properties) {
+  const auto pick = watchers_.review.pick(q.stream, q.reference.manifest().id(), result.ood, now_ms());
+  auto vector = std::make_shared<const std::vector<float>>(std::move(q.embedded.vector));
+  if (pick) {
+    drift::ReviewItem item{.stream = q.stream, .reference = q.reference.id(), .model = embedding_.bundle().id(), .request_id = request.id,
+                           .score = result.score, .p_value = result.p_value, .ood = result.ood, .distance = result.distance, .predicted = vote,
+                           .created_ms = now_ms()};
+    for (const auto& n : result.neighbours) item.neighbours.push_back({n.id, n.label, n.uri, n.distance});
+    Request image;
+    image.body = std::move(request.body);
+    image.headers = request.headers;
+    watchers_.review.offer(pick, {std::move(item), *vector, std::move(image)});
+  }
+  watchers_.recent.push(q.stream, {std::move(vector), q.reference.manifest().name, now_ms(), std::move(properties), q.options.label});
+}
+
+Response ScoringService::answer(Request& request, Question& q, const Score& result) {
   drift::Result observed{result.score, result.p_value, result.ood, result.distance, request.id, {}, {}};
   observed.watched = watched_values(q.reference, q.embedded.vector, q.embedded.properties);
   if (result.ood) {
     for (const auto& n : result.neighbours) observed.neighbours.push_back({n.id, n.label, n.uri, n.distance});
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
-  const auto seen = monitor_.observe(q.stream,
+  // What components say of an embedding, another reference says otherwise.
+  std::vector<float> properties{observed.watched.begin() + static_cast<std::ptrdiff_t>(q.reference.normal().components.count), observed.watched.end()};
+  const auto seen = watchers_.monitor.observe(q.stream,
                                      {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
                                       q.reference.normal().watched, q.reference.normal().windows},
                                      std::move(observed), now_ms());
 
   std::vector<std::string> labels;
   for (const auto& n : result.neighbours) labels.push_back(n.label);
-  feedback_.predicted(request.id, q.stream, q.reference.id(), drift::majority_label(labels));
+  const auto vote = drift::majority_label(labels);
+  watchers_.feedback.predicted(request.id, q.stream, q.reference.id(), vote);
 
   metrics_.scored(q.reference.manifest().name, q.stream, result.ood, result.score, result.p_value);
   metrics_.stage("search", q.search_s);
   recheck(q, result);
+  remember(request, q, result, vote, std::move(properties));
 
   boost::json::object object{{"request_id", request.id}, {"stream", q.stream}, {"reference", q.reference.id()}, {"model", embedding_.bundle().id()}};
   for (auto& field : to_json(result)) object.insert(field);

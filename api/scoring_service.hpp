@@ -13,15 +13,15 @@
 
 #include "api/embedding_service.hpp"
 #include "api/http.hpp"
-#include "api/live_reference.hpp"
 #include "api/metrics.hpp"
+#include "api/references.hpp"
+#include "api/review_service.hpp"
 #include "api/score_batcher.hpp"
 #include "drift/feedback.hpp"
 #include "drift/monitor.hpp"
+#include "drift/recent_window.hpp"
 
 namespace driftd::api {
-
-using References = std::map<std::string, std::unique_ptr<LiveReference>>;
 
 // The one that a request's "reference" parameter names, or "default". Throws Error{not_found}.
 [[nodiscard]] LiveReference& reference_of(const References& references, const Request& request);
@@ -29,14 +29,21 @@ using References = std::map<std::string, std::unique_ptr<LiveReference>>;
 // The whole number in a request's parameter, or the fallback. Throws Error{invalid_argument} outside 1..most.
 [[nodiscard]] std::size_t count_of(const Request& request, const std::string& name, std::size_t fallback, std::size_t most);
 
+// Who is told of each scored image. All are thread-safe, and none waits for the disk.
+struct Watchers {
+  drift::Monitor& monitor;
+  drift::Feedback& feedback;
+  drift::RecentWindow& recent;
+  ReviewService& review;
+};
+
 class ScoringService {
  public:
   // Keeps references to all of these, which must outlive it. One image in recheck_every is searched for a second time,
   // in all cells, and the difference counted; 0: none is.
-  ScoringService(EmbeddingService& embedding, const References& references, drift::Monitor& monitor, drift::Feedback& feedback, Metrics& metrics,
-                 ScoreOptions options, std::size_t recheck_every)
-      : embedding_{embedding}, references_{references}, options_{options}, recheck_every_{recheck_every}, monitor_{monitor}, feedback_{feedback},
-        metrics_{metrics} {}
+  ScoringService(EmbeddingService& embedding, const References& references, Watchers watchers, Metrics& metrics, ScoreOptions options,
+                 std::size_t recheck_every)
+      : embedding_{embedding}, references_{references}, options_{options}, recheck_every_{recheck_every}, watchers_{watchers}, metrics_{metrics} {}
 
   // POST /v1/score?stream=S&reference=R&k=3
   [[nodiscard]] boost::asio::awaitable<Response> score(Request request);
@@ -44,7 +51,8 @@ class ScoringService {
  private:
   struct Question;
   [[nodiscard]] boost::asio::awaitable<Response> score_on_worker(Request request);
-  [[nodiscard]] Response answer(const Request& request, const Question& question, const Score& score);
+  [[nodiscard]] Response answer(Request& request, Question& question, const Score& score);
+  void remember(Request& request, Question& question, const Score& score, const std::string& vote, std::vector<float> properties);
   void recheck(const Question& question, const Score& score);
 
   // Constant after construction
@@ -55,8 +63,7 @@ class ScoringService {
 
   // Thread-safe by themselves
   std::atomic<std::uint64_t> scored_{0};
-  drift::Monitor& monitor_;
-  drift::Feedback& feedback_;
+  const Watchers watchers_;
   Metrics& metrics_;
   ScoreBatcher batcher_;
 };

@@ -61,14 +61,15 @@ bool compress(const embed::Image& image, int quality, unsigned char** bytes, uns
   return true;
 }
 
-embed::Image shrink(embed::Image image) {
-  const int longer = std::max(image.width, image.height);
-  if (longer <= kSide) return image;
-  const auto side = [&](int length) { return std::max(1, length * kSide / longer); };
-  return embed::resize(image, side(image.width), side(image.height), embed::Filter::bilinear);
-}
-
 }  // namespace
+
+embed::Image smaller_image(std::span<const std::uint8_t> bytes, int side) {
+  auto image = embed::decode(bytes, {.min_side = 2 * side}).image;
+  const int longer = std::max(image.width, image.height);
+  if (longer <= side) return image;
+  const auto scaled = [&](int length) { return std::max(1, length * side / longer); };
+  return embed::resize(image, scaled(image.width), scaled(image.height), embed::Filter::bilinear);
+}
 
 std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality) {
   unsigned char* bytes = nullptr;
@@ -85,7 +86,7 @@ Thumbnail Thumbnails::of(const std::filesystem::path& path) {
   std::error_code error;
   if (left_ == 0 || !std::filesystem::is_regular_file(path, error)) return {};
   try {
-    const auto image = shrink(embed::decode(read_file(path, kMaxFileBytes), {.min_side = 2 * kSide}).image);
+    const auto image = smaller_image(read_file(path, kMaxFileBytes), kSide);
     Thumbnail thumbnail{"data:image/jpeg;base64," + encode_base64(encode_jpeg(image, kQuality)), image.width, image.height};
     if (thumbnail.data_uri.size() > left_) {
       left_ = 0;

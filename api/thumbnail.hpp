@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,9 @@ struct Thumbnail {
   int width = 0;
   int height = 0;
 };
+
+// An image file's pixels with a longer side of at most `side`. Throws what embed::decode() throws.
+[[nodiscard]] embed::Image smaller_image(std::span<const std::uint8_t> bytes, int side);
 
 // Throws Error{internal} when libjpeg fails. quality: 1 to 100.
 [[nodiscard]] std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality);

@@ -20,6 +20,7 @@ constexpr std::array kPages{
     Page{"/docs", "text/html; charset=utf-8", web::kDocsHtml},
     Page{"/app.css", "text/css; charset=utf-8", web::kAppCss},
     Page{"/app.js", "text/javascript; charset=utf-8", web::kAppJs},
+    Page{"/review.js", "text/javascript; charset=utf-8", web::kReviewJs},
     Page{"/docs.js", "text/javascript; charset=utf-8", web::kDocsJs},
     Page{"/openapi.json", "application/json", web::kOpenapiJson},
 };

@@ -34,7 +34,8 @@ std::string summary(const drift::Alert& alert) {
 }
 
 std::string description(const drift::Alert& alert) {
-  return percent(alert.rate) + " of the last " + std::to_string(alert.window) + " images were out of distribution (95% bounds " +
+  const std::string cause = alert.rule == kAccuracyRule ? "The neighbours' vote is wrong more often than on the reference's own images. " : "";
+  return cause + percent(alert.rate) + " of the last " + std::to_string(alert.window) + " images were out of distribution (95% bounds " +
          percent(alert.lower) + " to " + percent(alert.upper) + ") when rule " + alert.rule + " fired at image " +
          std::to_string(alert.fired.image) + ". Reference " + alert.reference + ", alert " + alert.id + ".";
 }

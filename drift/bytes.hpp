@@ -31,10 +31,13 @@ class Writer {
     put(static_cast<std::uint64_t>(text.size()));
     append(text.data(), text.size());
   }
-  void put(std::span<const float> values) {
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  void put(std::span<const T> values) {
     put(static_cast<std::uint64_t>(values.size()));
     append(values.data(), values.size_bytes());
   }
+  void put(std::span<const float> values) { put<float>(values); }
   void append(const void* data, std::size_t size) {
     const auto* first = static_cast<const std::byte*>(data);
     bytes_.insert(bytes_.end(), first, first + size);
@@ -64,11 +67,14 @@ class Reader {
     copy(text.data(), text.size());
     return text;
   }
-  [[nodiscard]] std::vector<float> floats() {
-    std::vector<float> values(count(sizeof(float)));
-    copy(values.data(), values.size() * sizeof(float));
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  [[nodiscard]] std::vector<T> numbers() {
+    std::vector<T> values(count(sizeof(T)));
+    copy(values.data(), values.size() * sizeof(T));
     return values;
   }
+  [[nodiscard]] std::vector<float> floats() { return numbers<float>(); }
   // A number of things of at least `each` bytes that follow; checked against what is left before anything is allocated.
   [[nodiscard]] std::size_t count(std::size_t each) {
     const auto n = get<std::uint64_t>();

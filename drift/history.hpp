@@ -17,6 +17,7 @@ inline constexpr std::string_view kUndelivered = "undelivered";  // a notice was
 inline constexpr std::string_view kAcknowledged = "acknowledged";
 inline constexpr std::string_view kSilenced = "silenced";
 inline constexpr std::string_view kUnsilenced = "unsilenced";
+inline constexpr std::string_view kAccepted = "accepted";  // its images were put into the reference
 inline constexpr std::string_view kResolved = "resolved";
 
 // Entries kept of one alert or request; then the oldest "notified" goes, and where there is none, the oldest.

@@ -152,6 +152,7 @@ void Monitor::reset(std::string_view name, std::int64_t now_ms) {
       state.resolve(rule, now);
       rule.machine.resume({});
     }
+    state.reset_followed(name, now);
   });
   deliver();
 }

@@ -47,6 +47,7 @@ struct MonitorOptions {
   std::vector<StreamRule> rules;  // for some streams: the first that matches
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
+  std::vector<std::string> followed;  // names of rules that others watch, see Monitor::follow
   std::function<std::string()>
       new_id;  // unique, sortable by time; called under the lock. Empty: "alert-<ms>-<counter>"
 };
@@ -93,6 +94,15 @@ struct StreamSummary {
   [[nodiscard]] const DetectorSummary* detector(std::string_view rule) const;
   [[nodiscard]] bool pending() const;  // one of them
   [[nodiscard]] std::optional<AlertSummary> most_urgent() const;
+};
+
+// A rule that is watched outside of the monitor, which keeps its alerts.
+struct FollowedRule {
+  std::string name;  // among MonitorOptions::followed
+  Condition condition;
+  Moment since;                      // an estimate of when what it finds began; image 0: not known
+  double threshold = 0;              // Alert's
+  double false_alarm_per_image = 1;  // Alert's
 };
 
 // A transition of an alert to firing or to resolved, as the alert stood right after it.
@@ -145,6 +155,11 @@ class Monitor {
   [[nodiscard]] std::optional<StreamSummary> stream(std::string_view name, std::int64_t now_ms = 0) const;
   [[nodiscard]] std::vector<Alert> alerts() const;
   [[nodiscard]] std::optional<Alert> alert(std::string_view id) const;
+
+  // One step of a rule that is watched elsewhere: its alert fires and resolves at once, and lives as the others do.
+  // Nothing for a stream that has sent no image. Throws Error invalid_argument for a rule that is not followed.
+  void follow(std::string_view stream, const FollowedRule& rule, std::int64_t now_ms);
+  [[nodiscard]] std::optional<AlertSummary> followed_alert(std::string_view stream, std::string_view rule) const;
 
   // Tries again to deliver what on_event refused; observe() does so, too, once there is an image.
   void deliver();

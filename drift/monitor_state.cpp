@@ -237,6 +237,7 @@ void Monitor::State::restore_stream(const StreamState& saved) {
 
 // Alerts are newer than windows: a firing one makes its stream firing, a resolved one outdates a window from before.
 void Monitor::State::restore_alert(const Alert& saved) {
+  if (restore_followed(saved)) return;
   alerts.push_back(saved);
   auto& alert = alerts.back();
   const bool firing = alert.state == AlertState::firing;

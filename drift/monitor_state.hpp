@@ -78,10 +78,13 @@ struct Monitor::State {
   [[nodiscard]] const WatchPlan& plan_of(std::string_view stream) const;
   void restore_stream(const StreamState& saved);
   void restore_alert(const Alert& saved);
+  bool restore_followed(const Alert& saved);  // false: it is of another rule
+  void reset_followed(std::string_view stream, Moment now);
 
   const MonitorOptions* options;  // outlives the state
   std::vector<WatchPlan> plans;   // the last one is for all streams
   std::map<std::string, Stream, std::less<>> streams;
+  std::map<std::pair<std::string, std::string>, Watch> followed;  // by stream and rule
   std::deque<Alert> alerts;  // oldest first
   std::deque<Event> events;  // not yet delivered, oldest first
   bool delivering = false;

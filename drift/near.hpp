@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "core/matrix.hpp"
+
 namespace driftd::drift {
 
 struct Calibration;
@@ -15,6 +17,12 @@ struct Near {
   float distance = 0;  // L2, from the image in question
   float own3 = 0;      // from this training image to its own third and tenth distinct neighbour in the reference
   float own10 = 0;
+};
+
+// What the rules l1 and mahalanobis look at beside distances; empty for the other rules (needs_vectors() in rule.hpp).
+struct Vectors {
+  std::span<const float> image;  // the embedding of the image in question
+  MatrixView near;               // those of its nearest, a row for each
 };
 
 // What a search found, with the own distances that the calibration knows: as many as there are rows before the first

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint8_t kAlertVersion = 2;
 constexpr std::uint8_t kStreamVersion = 3;
-constexpr std::uint8_t kRetrainVersion = 1;
+constexpr std::uint8_t kRetrainVersion = 2;
 
 void put(Writer& out, const Moment& moment) {
   out.put(moment.at_ms);
@@ -383,6 +383,31 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   return stream;
 }
 
+namespace {
+
+void put(Writer& out, const RetrainTrial& trial) {
+  out.put(trial.at_ms);
+  out.put(trial.version);
+  out.put(static_cast<std::uint64_t>(trial.images));
+  out.put(static_cast<std::uint64_t>(trial.ood));
+  out.put(static_cast<std::uint64_t>(trial.live_ood));
+  out.put(static_cast<std::uint8_t>(trial.passed ? 1 : 0));
+}
+
+RetrainTrial get_trial(Reader& in) {
+  RetrainTrial trial;
+  trial.at_ms = in.get<std::int64_t>();
+  trial.version = in.get<std::int64_t>();
+  trial.images = in.get<std::uint64_t>();
+  trial.ood = in.get<std::uint64_t>();
+  trial.live_ood = in.get<std::uint64_t>();
+  in.require(trial.ood <= trial.images && trial.live_ood <= trial.images, "its trial counts more images than it had");
+  trial.passed = in.get<std::uint8_t>() != 0;
+  return trial;
+}
+
+}  // namespace
+
 std::vector<std::byte> encode(const RetrainRequest& request) {
   Writer out;
   out.put(kRetrainVersion);
@@ -398,12 +423,14 @@ std::vector<std::byte> encode(const RetrainRequest& request) {
   out.put(static_cast<std::uint8_t>(request.exit_code ? 1 : 0));
   out.put(static_cast<std::int32_t>(request.exit_code.value_or(0)));
   out.put(request.output);
+  out.put(static_cast<std::uint8_t>(request.trial ? 1 : 0));
+  if (request.trial) put(out, *request.trial);
   return out.take();
 }
 
 RetrainRequest decode_retrain(std::span<const std::byte> bytes) {
   Reader in{bytes, "a stored retrain request"};
-  (void)get_version(in, kRetrainVersion);
+  const auto version = get_version(in, kRetrainVersion);
   RetrainRequest request;
   request.id = in.text();
   request.reference = in.text();
@@ -420,6 +447,7 @@ RetrainRequest decode_retrain(std::span<const std::byte> bytes) {
   const auto exit_code = in.get<std::int32_t>();
   if (exited) request.exit_code = exit_code;
   request.output = in.text();
+  if (version >= 2 && in.get<std::uint8_t>() != 0) request.trial = get_trial(in);
   in.require_end();
   return request;
 }

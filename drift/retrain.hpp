@@ -24,6 +24,16 @@ enum class RetrainStatus { requested, accepted, training, ready, activated, fail
 [[nodiscard]] bool is_open(RetrainStatus status);
 [[nodiscard]] bool may_follow(RetrainStatus from, RetrainStatus to);
 
+// How a finished version did on recent images, next to the one that was live (api/shadow.hpp).
+struct RetrainTrial {
+  std::int64_t at_ms = 0;
+  std::int64_t version = 0;
+  std::size_t images = 0;
+  std::size_t ood = 0;
+  std::size_t live_ood = 0;
+  bool passed = false;  // retrain.activate lets it go live
+};
+
 struct RetrainRequest {
   std::string id;  // the idempotency key: "driftd-retrain-<16 hexadecimal digits>", a legal name of a Kubernetes object
   std::string reference;            // "default@4", what the alerts compared with
@@ -36,6 +46,7 @@ struct RetrainRequest {
   std::int64_t command_started_ms = 0;  // 0: retrain.command has not run
   std::optional<int> exit_code;         // of the command; 128 + n when signal n ended it
   std::string output;                   // the end of what the command wrote
+  std::optional<RetrainTrial> trial;    // of reference_version, or of the one before it
 
   static constexpr std::size_t kMaxAlerts = 100;
 };

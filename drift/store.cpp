@@ -10,7 +10,7 @@ namespace driftd::drift {
 namespace {
 
 constexpr int kApplicationId = 0x64726674;  // "drft"
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;  // 3: the record of a retrain request has its trial
 
 // Queries name these states by number.
 static_assert(static_cast<int>(AlertState::resolved) == 2 && static_cast<int>(DeliveryState::pending) == 0);
@@ -55,13 +55,13 @@ void prepare_schema(Database& db, const std::string& name) {
                                     ", this program knows up to " + std::to_string(kSchemaVersion) +
                                     ": upgrade it, or give it another file"};
   }
-  const bool ours = application == kApplicationId && version == 1;
+  const bool ours = application == kApplicationId && version >= 1;
   if (!ours && (application != 0 || version != 0 || db.integer("SELECT count(*) FROM sqlite_schema") != 0)) {
     throw Error{Errc::corrupt, name + " is a database of another program; give driftd a file of its own"};
   }
   Transaction transaction{db};
   if (!ours) db.execute(kVersion1);
-  db.execute(kVersion2);
+  if (!ours || version == 1) db.execute(kVersion2);
   db.execute("PRAGMA application_id = " + std::to_string(kApplicationId));
   db.execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();

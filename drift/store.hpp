@@ -88,7 +88,7 @@ class Store {
   // --- Retrain requests ----------------------------------------------------------------------------------------------
   void save_retrain(const RetrainRequest& request, const News& news, std::int64_t now_ms);
   [[nodiscard]] std::optional<RetrainRequest> retrain(std::string_view id) const;
-  [[nodiscard]] std::vector<RetrainRequest> retrains() const;  // the newest first
+  [[nodiscard]] std::vector<RetrainRequest> retrains(bool only_open = false) const;  // the newest first
 
   // --- Feedback ------------------------------------------------------------------------------------------------------
   void save_judgement(const Judgement& judgement);

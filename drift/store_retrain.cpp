@@ -37,9 +37,10 @@ std::optional<RetrainRequest> Store::retrain(std::string_view id) const {
   });
 }
 
-std::vector<RetrainRequest> Store::retrains() const {
-  return connection_->with([](Database& db) {
-    Statement query{db, "SELECT record FROM retrains ORDER BY created_ms DESC, id DESC"};
+std::vector<RetrainRequest> Store::retrains(bool only_open) const {
+  return connection_->with([&](Database& db) {
+    Statement query{db, "SELECT record FROM retrains WHERE open >= ? ORDER BY created_ms DESC, id DESC"};
+    query.bind(only_open ? 1 : 0);
     std::vector<RetrainRequest> all;
     while (query.step()) all.push_back(decode_retrain(query.bytes(0)));
     return all;

@@ -84,6 +84,7 @@ class Segment {
   // Of queries as vectors are stored: under cosine of unit length.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const { return ann_.search(queries, k); }
   [[nodiscard]] const Item& item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
+  [[nodiscard]] const std::vector<Item>& items() const { return items_; }
   // Of an opened segment: the row of an id, and the rows of a label, ascending (empty: no such label).
   [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const;
   [[nodiscard]] const std::vector<std::uint32_t>& rows_of(const std::string& label) const;

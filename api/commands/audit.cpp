@@ -85,7 +85,7 @@ void add_audit_command(CLI::App& app, Chosen& chosen) {
       ->required();
   run_command->add_option("--model", audit.model, "Bundle; default: the one that the reference was built with");
   run_command->add_option("--rule", options->rule, drift::rule_names())->capture_default_str();
-  run_command->add_option("--k", audit.scoring.k, "Neighbours listed, and the k of rules knn and mean")
+  run_command->add_option("--k", audit.scoring.k, "Neighbours listed, and the k of rules knn, mean and l1")
       ->capture_default_str()
       ->check(CLI::Range(1, 10));
   run_command->add_option("--alpha", audit.scoring.alpha, "p-value at which an image counts as out of distribution")

@@ -19,6 +19,7 @@ void add_index_command(CLI::App& app, Chosen& chosen);
 // Parts of `driftd index`.
 void add_index_change_commands(CLI::App& group, Chosen& chosen);
 void add_index_version_commands(CLI::App& group, Chosen& chosen);
+void add_index_calibrate_command(CLI::App& group, Chosen& chosen);
 void add_index_figures_commands(CLI::App& group, Chosen& chosen);
 void add_score_command(CLI::App& app, Chosen& chosen);
 void add_audit_command(CLI::App& app, Chosen& chosen);

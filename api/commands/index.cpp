@@ -9,6 +9,7 @@
 #include "api/bulk_embed.hpp"
 #include "api/commands/command.hpp"
 #include "api/csv.hpp"
+#include "api/held_out_split.hpp"
 #include "api/image_source.hpp"
 #include "api/index_tuning.hpp"
 #include "api/item_list.hpp"
@@ -17,6 +18,7 @@
 #include "api/reference.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
+#include "drift/coverage.hpp"
 
 namespace driftd::api {
 namespace {
@@ -37,6 +39,9 @@ struct BuildOptions {
   bool new_version = false;
   bool activate = false;
   bool same_label = false;
+  double held_out = 0;
+  std::string calibrate_on;
+  std::string groups;
   std::string note;
   bool quiet = false;
 };
@@ -89,31 +94,106 @@ void say_query_time(double query_ms, double wanted, const index::Segment& items)
                "measured and shown), more cores read faster, a bundle of fewer pools makes shorter vectors\n";
 }
 
-Tuned tune(index::Segment& items, const BuildOptions& options, std::size_t pools) {
-  Progress progress{"calibrating", items.size(), options.quiet};
-  auto tuning = options.tuning;
-  tuning.pools = pools;
-  tuning.progress = [&](std::size_t done) { progress.update(done); };
-  return tune_index(items, options.kind, tuning);
+// What a reference is made of: items in the index, and images beside it to calibrate on.
+struct Material {
+  Material(std::size_t dimension, index::Metric metric) : items{dimension, metric} {}
+
+  void add(index::Item item, std::span<const float> vector, bool hold_out) {
+    if (!hold_out) return items.add({std::move(item)}, {1, vector.size(), vector.data()});
+    auto& matrix = plan.held_out.vectors;
+    matrix.cols = vector.size();
+    matrix.data.insert(matrix.data.end(), vector.begin(), vector.end());
+    ++matrix.rows;
+    held_out.push_back(std::move(item));
+  }
+
+  index::Segment items;
+  std::vector<index::Item> held_out;
+  CalibrationPlan plan;
+  Skipped skipped;
+  ProfileBuilder properties;
+};
+
+// Which of them to hold out; none where that was not asked for.
+std::vector<bool> split(const std::vector<index::Item>& items, const BuildOptions& options, const Grouping& grouping) {
+  if (options.held_out == 0) return std::vector<bool>(items.size());
+  return choose_held_out(items.size(), options.held_out, grouping.empty() ? std::vector<std::uint32_t>{} : group_numbers(grouping, items));
 }
 
-void embed_images(const BuildOptions& options, const embed::Bundle& bundle, index::Segment& items, Skipped& skipped,
-                  ProfileBuilder& properties) {
-  const auto sources = list_images(options.images);
+void embed_images(const std::vector<ImageSource>& sources, const std::vector<bool>& held, const BuildOptions& options, const embed::Bundle& bundle,
+                  Material& material) {
   const auto embedder = embed::load_embedder(bundle);
   Progress progress{"embedding", sources.size(), options.quiet};
   std::size_t done = 0;
   embed_all(sources, bundle, *embedder, [&](Embedded&& image) {
     progress.update(++done);
-    if (image.vector.empty()) return skipped.add(image);
-    properties.add(image.properties);
-    const auto id = std::to_string(items.size());
-    items.add({{id, image.source->label, image.source->uri, {}}}, {1, bundle.dimension, image.vector.data()});
+    if (image.vector.empty()) return material.skipped.add(image);
+    material.properties.add(image.properties);
+    const auto id = std::to_string(material.items.size());
+    material.add({id, image.source->label, image.source->uri, {}}, image.vector, held[static_cast<std::size_t>(image.source - sources.data())]);
   });
+}
+
+void take_images(const BuildOptions& options, const embed::Bundle& bundle, Material& material) {
+  const auto sources = list_images(options.images);
+  std::vector<index::Item> items;
+  for (const auto& source : sources) items.push_back({source.uri, source.label, source.uri, {}});
+  embed_images(sources, split(items, options, material.plan.grouping), options, bundle, material);
+}
+
+void take_vectors(const BuildOptions& options, Material& material) {
+  const auto vectors = read_npy(options.vectors);
+  auto items = items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string());
+  if (options.held_out == 0) return material.items.add(std::move(items), vectors);
+  const auto held = split(items, options, material.plan.grouping);
+  for (std::size_t row = 0; row < vectors.rows; ++row) material.add(std::move(items[row]), vectors.row(row), held[row]);
+}
+
+// Groups were given for the sake of images; a file of other paths would silently do nothing.
+void number_groups(Material& material) {
+  const auto& grouping = material.plan.grouping;
+  if (grouping.empty()) return;
+  std::size_t found = 0;
+  (void)group_numbers(grouping, material.items.items(), &found);
+  if (found < material.items.size()) {
+    std::cerr << "warning: " << material.items.size() - found << " of " << material.items.size()
+              << " items are in no line of --groups; each counts as a group of its own\n";
+  }
+  if (found == 0) throw Error{Errc::invalid_argument, "no item is in --groups: its first column must hold paths as `driftd index build` sees them, or ids"};
+  if (!material.held_out.empty()) material.plan.held_out.groups = group_numbers(grouping, material.held_out);
+}
+
+Material gather(const BuildOptions& options, const embed::Bundle& bundle) {
+  Material material{bundle.dimension, options.metric};
+  if (!options.groups.empty()) material.plan.grouping = read_grouping(options.groups);
+  if (options.vectors.empty()) {
+    take_images(options, bundle, material);
+  } else {
+    take_vectors(options, material);
+  }
+  if (!options.calibrate_on.empty()) {
+    const auto sources = list_images(options.calibrate_on);
+    embed_images(sources, std::vector<bool>(sources.size(), true), options, bundle, material);
+  }
+  number_groups(material);
+  return material;
+}
+
+Tuned tune(Material& material, const BuildOptions& options, std::size_t pools) {
+  Progress progress{"calibrating", material.items.size(), options.quiet};
+  auto tuning = options.tuning;
+  tuning.pools = pools;
+  tuning.plan = material.plan;
+  tuning.progress = [&](std::size_t done) { progress.update(done); };
+  return tune_index(material.items, options.kind, tuning);
 }
 
 void check(const BuildOptions& options) {
   if (options.images.empty() == options.vectors.empty()) throw Error{Errc::invalid_argument, "give either --images or --vectors"};
+  if (options.held_out != 0 && !options.calibrate_on.empty()) throw Error{Errc::invalid_argument, "give either --held-out or --calibrate-on"};
+  if (options.same_label && (options.held_out != 0 || !options.calibrate_on.empty())) {
+    throw Error{Errc::invalid_argument, "--same-label calibrates by leaving one image out; it cannot be combined with --held-out or --calibrate-on"};
+  }
   if (options.activate && !options.new_version) throw Error{Errc::invalid_argument, "--activate is for --new-version; the first version is live anyway"};
   if (options.new_version || !fs::exists(options.out)) return;
   throw Error{Errc::conflict, options.out + " exists already; choose another --out, remove it, or add a version to it with --new-version"};
@@ -122,19 +202,12 @@ void check(const BuildOptions& options) {
 int build(const BuildOptions& options) {
   check(options);
   const auto bundle = embed::read_bundle(options.model);
-  index::Segment items{bundle.dimension, options.metric};
-  Skipped skipped;
-  ProfileBuilder properties;
-  if (options.vectors.empty()) {
-    embed_images(options, bundle, items, skipped, properties);
-  } else {
-    const auto vectors = read_npy(options.vectors);
-    items.add(items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string()), vectors);
-  }
-  auto [calibration, search, query_ms] = tune(items, options, bundle.pools.size());
+  auto material = gather(options, bundle);
+  auto& [items, held_out, plan, skipped, properties] = material;
+  auto [calibration, search, query_ms] = tune(material, options, bundle.pools.size());
   warn_of_codes(search, options.tuning);
   say_query_time(query_ms, options.tuning.max_query_ms, items);
-  auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {});
+  auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {}, std::move(plan));
   normal.watch(std::move(normal.components), properties.finish());
   auto files = attachments(normal);
   files["skipped.csv"] = skipped.csv();
@@ -156,8 +229,25 @@ int build(const BuildOptions& options) {
   return 0;
 }
 
+// What the calibration promises, for the alphas that it can reach.
+void print_calibration(const drift::Calibration& c) {
+  std::cout << "calibrated " << drift::name_of(c.method) << ", " << c.ranked() << " images";
+  if (c.groups > 0) std::cout << " of " << c.groups << " groups, worth " << static_cast<std::size_t>(c.effective) << " independent ones";
+  std::cout << (c.labels.empty() ? "" : ", " + std::to_string(c.labels.size()) + " labels") << '\n';
+  for (const double alpha : {0.05, 0.01}) {
+    const auto [expected, interval] = drift::coverage_of(c, alpha);
+    if (expected == 0) {
+      std::cout << "           alpha " << alpha << " needs " << drift::images_needed(alpha) << " images\n";
+      continue;
+    }
+    std::cout << std::setprecision(3) << "           alpha " << alpha << ": false alarms " << expected << ", for 95 references of 100 "
+              << interval.lower << " to " << interval.upper << '\n';
+  }
+}
+
 void print_versions(const std::string& directory) {
   const auto collection = index::Collection::open(directory, {});
+  print_calibration(calibration_of(collection->snapshot()->base()));
   if (!collection->fault().empty()) std::cout << "DAMAGED    " << collection->fault() << '\n';
   for (const auto& [version, live] : collection->versions()) {
     std::cout << "version    " << version.version << (live ? " (live)" : "") << (version.snapshot ? ", snapshot" : "") << ", " << version.changes << " changes"
@@ -247,6 +337,9 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
                    "With --kind auto: flat if a single query keeps to this on this machine, measured; else ivf")
       ->check(CLI::PositiveNumber);
   build_command->add_flag("--same-label", options->same_label, "Calibrate among items of the same label, too, for scores with scoring.among = same_label");
+  build_command->add_option("--held-out", options->held_out, "Keep this share of the images (or of the --groups) out of the index, at random, and rank against them");
+  build_command->add_option("--calibrate-on", options->calibrate_on, "Folder or list of images of the same source to rank against, beside the index");
+  build_command->add_option("--groups", options->groups, "CSV of path,group, or the word label: what belongs together is left out together when calibrating");
   build_command->add_flag("--new-version", options->new_version, "Add a version to the reference that --out is, beside the live one");
   build_command->add_flag("--activate", options->activate, "With --new-version: make it live");
   build_command->add_option("--note", options->note, "What this version is for");
@@ -265,6 +358,7 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
   });
   add_index_change_commands(*group, chosen);
   add_index_version_commands(*group, chosen);
+  add_index_calibrate_command(*group, chosen);
   add_index_figures_commands(*group, chosen);
 }
 

@@ -23,6 +23,7 @@ struct Options {
   std::size_t k = drift::kDefaultK;
   double alpha = 0.05;
   bool same_label = false;
+  bool per_label = false;
   std::string label;
   bool json = false;
 };
@@ -43,7 +44,7 @@ int score_images(const Options& options) {
     try {
       const auto prepared = prepare(read_file(image), bundle.preprocess);
       const auto vector = embedder->embed({1, prepared.tensor.size(), prepared.tensor.data()});
-      const auto result = score(reference, vector, {drift::rule_of(options.rule), options.k, options.alpha, options.same_label || !options.label.empty() ? Among::same_label : Among::all, options.label}).front();
+      const auto result = score(reference, vector, {drift::rule_of(options.rule), options.k, options.alpha, options.same_label || !options.label.empty() ? Among::same_label : Among::all, options.label, options.per_label}).front();
       if (!options.json) {
         print_text(image, result);
         continue;
@@ -72,6 +73,7 @@ void add_score_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--alpha", options->alpha, "p-value at which an image counts as out of distribution")->capture_default_str()->check(CLI::Range(0.0, 1.0));
   command->add_flag("--same-label", options->same_label, "Compare with items of the label that the nearest ones vote for");
   command->add_option("--label", options->label, "Compare with items of this label");
+  command->add_flag("--per-label", options->per_label, "Rank among images of the label that the nearest items vote for");
   command->add_flag("--json", options->json, "One JSON object per line");
   command->add_option("images", options->images, "Image files")->required();
   command->callback([options, &chosen] { chosen = [options] { return score_images(*options); }; });

@@ -162,6 +162,33 @@ function acknowledgeButton(alert) {
   return element("p", {}, button, note);
 }
 
+// Which way the retraining has come that the alert asked for.
+function retrainText(request) {
+  if (!request) return null;
+  const trial = request.trial
+    ? ` On ${whole.format(request.trial.images)} recent images version ${request.trial.version} found ${whole.format(request.trial.ood)} out of distribution, ` +
+      `the live version ${whole.format(request.trial.live_ood)}: ${request.trial.passed ? "passed" : "not passed"}.` : "";
+  const version = request.reference_version ? `, version ${request.reference_version}` : "";
+  return element("p", {class: "retrain"}, `Retraining: ${request.status}${version}.${trial} `, element("code", {}, request.id));
+}
+
+// Puts the labelled images of the alert's stream into the reference.
+function acceptButton(alert) {
+  const button = element("button", {type: "button"}, "Accept labelled images as normal");
+  const note = element("span", {role: "status"});
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const done = await call(`v1/alerts/${encodeURIComponent(alert.id)}/accept`, {method: "POST"});
+      write(note, ` ${whole.format(done.accepted)} images joined ${done.reference}; version ${done.rollback_version} is as it was before.`);
+    } catch (error) {
+      write(note, ` Not accepted: ${error.message}`);
+    }
+    button.disabled = false;
+  });
+  return element("p", {}, button, note);
+}
+
 function alertContent(alert) {
   const firing = alert.state === "firing";
   const bets = ["e-detector", "ood-cusum", "property-shift"].includes(alert.rule); // their false alarms are simulated, not bounded
@@ -170,7 +197,9 @@ function alertContent(alert) {
   const resolved = alert.resolved ? `Resolved ${clock(alert.resolved.at)} at image ${whole.format(alert.resolved.image)}. ` : "";
   const window = `Over the last ${whole.format(alert.window)} images the OOD rate was ${percent(alert.ood_rate)} (95% bounds ` +
     `${percent(alert.lower)} to ${percent(alert.upper)})`;
-  const why = alert.rule.startsWith("ood-rate")
+  const why = alert.rule === "accuracy"
+    ? `The neighbours' vote is wrong more often than on the reference's own images, probably since ${clock(alert.started.at)}. ${window}. `
+    : alert.rule.startsWith("ood-rate")
     ? `${window}; the limit is ${percent(alert.threshold)}. `
     : `Images differ by more than chance explains, probably since image ${whole.format(alert.started.image)}, ${clock(alert.started.at)}. ${window}. `;
   return [
@@ -184,6 +213,8 @@ function alertContent(alert) {
     element("p", {class: "quiet"}, "Alert ", element("code", {}, alert.id),
       alert.acknowledged ? `, acknowledged ${clock(alert.acknowledged)}` : "",
       alert.silenced_until ? `, silenced until ${clock(alert.silenced_until)}` : ""),
+    retrainText(alert.retrain),
+    firing ? acceptButton(alert) : null,
     alert.acknowledged ? null : acknowledgeButton(alert),
   ];
 }
@@ -210,8 +241,9 @@ function announce(alerts) {
 
 async function refreshAlerts() {
   const page = (state) => call(`v1/alerts?state=${state}&limit=${kAlertsShown}`);
-  const [{alerts: firing}, {alerts: resolved}] = await Promise.all([page("firing"), page("resolved")]);
+  const [{alerts: firing}, {alerts: resolved}, {retrain}] = await Promise.all([page("firing"), page("resolved"), call("v1/retrain")]);
   const alerts = [...firing, ...resolved];
+  for (const alert of alerts) alert.retrain = retrain.find((request) => request.alerts.includes(alert.id)) ?? null;
   announce(alerts);
   const shown = alerts.slice(0, kAlertsShown);
   placeInOrder(byId("alerts"), shown.map(showAlert));

@@ -23,9 +23,11 @@ drift::Calibration made_up(std::size_t rows) {
   calibration.duplicate_distance = 0.01;
   std::vector<float> ascending(rows);
   for (std::size_t i = 0; i < rows; ++i) ascending[i] = 0.1F + static_cast<float>(i) * 1e-6F;
-  calibration.own3 = calibration.own10 = calibration.blend = ascending;
+  calibration.own3 = calibration.own10 = ascending;
   calibration.typical_own3 = calibration.typical_own10 = 0.5;
-  calibration.knn.fill(ascending);
+  for (auto& ranks : calibration.ranks) ranks.scores = ascending;
+  calibration.effective = static_cast<double>(rows);
+  calibration.gaussian = drift::fit_gaussian({2, 1, {-1, 1}});
   return calibration;
 }
 

@@ -24,7 +24,7 @@ def free(port):
 
 @pytest.fixture
 def folder(tmp_path, fashion, bundle):
-    for path in interleaved(fashion["train"])[:100]:
+    for path in interleaved(fashion["train"])[:300]:
         (tmp_path / "photos" / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "photos" / path.parent.name)
     (tmp_path / "incoming").mkdir()

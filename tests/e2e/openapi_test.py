@@ -79,6 +79,7 @@ def api(service, fashion):
             "/v1/silences": silence["id"],
             "/v1/deliveries": service.get("/v1/deliveries")["deliveries"][0]["id"],
             "/v1/retrain": service.get("/v1/retrain")["retrain"][0]["id"],
+            "/v1/review": wait_until(lambda: service.get("/v1/review")["items"])[0]["id"],
         }
     )
     return schemathesis.openapi.from_url(service.url + "/openapi.json")
@@ -142,6 +143,12 @@ def live_a_life(api, service):
     call("GET", "", 200)
     call("DELETE", "/snapshots/{version}", 200, path_parameters={"version": snapshot})
     assert snapshot in call("POST", "/prune", 200, {"keep": 0})["removed"]
+    call("POST", "/shadow", 200, {"version": service.get("/v1/references/default")["version"]})
+    labelled = json.dumps({"label": "new"}).encode()
+    assert service.request("PATCH", f"/v1/review/{ids['/v1/review']}", labelled)[0] == 200
+    accept = api["/v1/alerts/{id}/accept"]["POST"]
+    case = accept.Case(path_parameters={"id": ids["/v1/alerts"]}, body={"who": "eve"}, media_type="application/json")
+    statuses.add((accept.label, case.call_and_validate(checks=CHECKS, timeout=30).status_code))
 
 
 def test_every_example_is_as_its_schema_says():

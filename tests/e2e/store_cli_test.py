@@ -92,7 +92,7 @@ def test_vectors_are_imported_from_numpy(ok, own_reference, bundle, tmp_path):
 
 def test_calibration_and_speed_are_shown(ok, own_reference):
     shown = ok("calibrate", own_reference)
-    assert re.search(r"^ +0\.050 +-?\d+\.\d+ +\d+\.\d+ +0\.\d+ to 0\.\d+$", shown, re.M) and "####" in shown
+    assert re.search(r"^ +0\.050 +0\.\d+ +0\.\d+ to 0\.\d+( +-?\d+\.\d+){7}$", shown, re.M)
     assert "needs 999 images" in shown
     assert "recall@3 against a search of all cells: 1.0000" in ok("bench", own_reference, "--queries", "20")
 

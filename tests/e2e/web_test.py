@@ -11,7 +11,7 @@ from conftest import services
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="skipped: no playwright")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="skipped: no chromium; apt-get install chromium")
-PAGES = ["/", "/docs", "/app.css", "/app.js", "/docs.js", "/openapi.json"]
+PAGES = ["/", "/docs", "/app.css", "/app.js", "/review.js", "/docs.js", "/openapi.json"]
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +173,29 @@ def test_the_pages_name_no_other_host(server):
         _, _, body = server.request("GET", path)
         foreign = re.findall(r"https?://[^\s'\"<)]+", body if isinstance(body, str) else "")
         assert set(foreign) <= {"http://www.w3.org/2000/svg"}, path
+
+
+@needs_chromium
+def test_an_image_is_labelled_and_dismissed_in_the_review(start_service, page, fashion):
+    service = start_service(alerts={"run_length": 0}, review={"random_share": 0, "max_items": 3, "stream_share": 1})
+    for image in fashion["out"][:12]:
+        service.score(image, stream="camera-1")
+    page.goto(service.url)
+    card = page.locator("#review-card [data-review]")
+    sync_api.expect(page.locator("#review-summary")).to_have_text("3 images wait.")
+    sync_api.expect(card.locator("img")).to_be_visible()
+    assert page.evaluate("document.querySelector('#review-card img').naturalWidth") == 28
+    sync_api.expect(card).to_contain_text("Nearest reference images")
+
+    first = card.get_attribute("data-review")
+    page.locator("#review-label").fill("<b>boot</b>")
+    page.locator("#review-label").press("Enter")
+    sync_api.expect(page.locator("#review-note")).to_have_text("Labelled <b>boot</b>.")
+    sync_api.expect(page.locator("#review-summary")).to_have_text("2 images wait.")
+    page.locator("#review-card [data-review]").focus()
+    page.keyboard.press("d")
+    sync_api.expect(page.locator("#review-note")).to_have_text("Dismissed.")
+    sync_api.expect(page.locator("#review-summary")).to_have_text("1 image waits.")
+    states = {i["id"]: i for i in service.get("/v1/review")["items"]}
+    assert states[first]["label"] == "<b>boot</b>" and sorted(i["state"] for i in states.values()) == ["dismissed", "labelled", "waiting"]
+    assert page.errors == []

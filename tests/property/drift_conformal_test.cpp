@@ -31,14 +31,15 @@ std::uint64_t flags_in(const Trial& trial, std::size_t fresh, Rule rule, double 
   }
   CalibrationOptions options;
   options.duplicate_distance = trial.duplicate_distance;
+  options.vectors = test::vectors_of(reference);
   const auto calibration = calibrate(reference.size(), test::source_of(reference), options);
   std::uint64_t flags = 0;
   for (const auto& point : test::mixture(fresh, seed, random)) {
     const auto found = test::nearest(reference, point, kNeighbours);
-    flags +=
-        p_value(score(rule, near_of(found.distances, found.rows, calibration), calibration, trial.k), calibration, rule, trial.k) <= alpha
-            ? 1
-            : 0;
+    const auto near = near_of(found.distances, found.rows, calibration);
+    const auto vectors = options.vectors(found.rows);
+    const double statistic = score(rule, near, calibration, trial.k, {point, vectors});
+    flags += p_value(statistic, calibration, rule, trial.k) <= alpha ? 1 : 0;
   }
   return flags;
 }

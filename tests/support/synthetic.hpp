@@ -69,4 +69,15 @@ inline drift::NeighbourSource source_of(const Points& reference) {
   };
 }
 
+// The points themselves, which must outlive the result.
+inline drift::VectorSource vectors_of(const Points& points) {
+  return [&points](std::span<const std::int64_t> rows) {
+    Matrix vectors{rows.size(), points.front().size()};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::ranges::copy(points[static_cast<std::size_t>(rows[i])], vectors.row(i).begin());
+    }
+    return vectors;
+  };
+}
+
 }  // namespace driftd::test

@@ -86,6 +86,17 @@ TEST_CASE("a configuration that cannot work is refused before anything starts") 
   refused([](auto& c) { c.retrain.mode = "always"; });
   refused([](auto& c) { c.retrain.mode = "auto"; });
   refused([](auto& c) { c.retrain.command_timeout_s = 0; });
+  refused([](auto& c) { c.retrain.activate = "always"; });
+  refused([](auto& c) { c.retrain.activate_below = 1; });
+  refused([](auto& c) { c.retrain.activate_min_images = 0; });
+  refused([](auto& c) { c.retrain.activate = "shadow", c.shadow.window = c.retrain.activate_min_images - 1; });
+  refused([](auto& c) { c.shadow.window = 100'001; });
+  refused([](auto& c) { c.alerts.accuracy_run_length = 99; });
+  refused([](auto& c) { c.alerts.accuracy_drop = 1; });
+  refused([](auto& c) { c.review.max_items = 5001; });
+  refused([](auto& c) { c.review.random_share = 1.1; });
+  refused([](auto& c) { c.review.stream_share = 0; });
+  refused([](auto& c) { c.review.image_side = 31; });
 }
 
 TEST_CASE("a rule for some streams takes what it does not say from the settings of all") {

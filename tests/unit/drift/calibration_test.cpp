@@ -40,10 +40,10 @@ TEST_CASE("a row's own distances are those to its third and tenth neighbour with
 
 TEST_CASE("leave-one-out scores are ascending, and the blend is centred on the typical image") {
   const auto calibration = calibration_of(some_points(200));
-  CHECK(std::ranges::is_sorted(calibration.blend));
-  CHECK(std::abs(calibration.blend[100]) < 1);
-  for (const auto& distances : calibration.knn) CHECK(std::ranges::is_sorted(distances));
-  CHECK(calibration.knn[0].back() <= calibration.knn[9].back());
+  CHECK(std::ranges::is_sorted(leave_one_out(calibration, Rule::blend)));
+  CHECK(std::abs(leave_one_out(calibration, Rule::blend)[100]) < 1);
+  for (const auto& ranks : calibration.ranks) CHECK(std::ranges::is_sorted(ranks.scores));
+  CHECK(leave_one_out(calibration, Rule::knn, 1).back() <= leave_one_out(calibration, Rule::knn, 10).back());
 }
 
 TEST_CASE("copies, exact and near, are counted and never serve as neighbours") {
@@ -55,7 +55,7 @@ TEST_CASE("copies, exact and near, are counted and never serve as neighbours") {
   const auto calibration = calibration_of(points);
   CHECK(calibration.duplicates == 4);
   CHECK(calibration.own3[3] >= clean.own3[3] * 0.5F);
-  CHECK(calibration.knn[0].front() > 0.01F);
+  CHECK(leave_one_out(calibration, Rule::knn, 1).front() > 0.01F);
 }
 
 TEST_CASE("a row with more copies than a search returns is searched again with a larger k") {
@@ -97,8 +97,8 @@ TEST_CASE("images on a grid, all equally far apart, give finite scores") {
   }
   const auto calibration = calibration_of(points);
   for (const auto& term : calibration.terms) CHECK(term.spread >= kSpreadFloor);
-  CHECK(std::isfinite(calibration.blend.front()));
-  CHECK(std::isfinite(calibration.blend.back()));
+  CHECK(std::isfinite(leave_one_out(calibration, Rule::blend).front()));
+  CHECK(std::isfinite(leave_one_out(calibration, Rule::blend).back()));
 }
 
 TEST_CASE("progress is told after each block") {
@@ -134,17 +134,21 @@ TEST_CASE("a search that answers nonsense is an internal error, not a bad calibr
 TEST_CASE("a calibration survives its bytes") {
   auto points = some_points(90);
   points.push_back(points[0]);
-  const auto before = calibration_of(points);
+  CalibrationOptions options;
+  options.vectors = test::vectors_of(points);
+  for (std::size_t i = 0; i < points.size(); ++i) options.labels.push_back(i % 2 == 0 ? "even" : "odd");
+  const auto before = calibration_of(points, options);
   const auto after = decode_calibration(encode(before));
   CHECK(after.n == before.n);
   CHECK(after.duplicates == before.duplicates);
   CHECK(after.own3 == before.own3);
   CHECK(after.own10 == before.own10);
-  CHECK(after.blend == before.blend);
-  CHECK(after.knn == before.knn);
-  CHECK(after.rmean == before.rmean);
-  CHECK(after.d1r3 == before.d1r3);
-  CHECK(after.mean == before.mean);
+  CHECK(after.ranks == before.ranks);
+  CHECK(after.labels == std::vector<std::string>{"even", "odd"});
+  CHECK(after.gaussian.mean == before.gaussian.mean);
+  CHECK(after.gaussian.directions.data == before.gaussian.directions.data);
+  CHECK(after.gaussian.lower == before.gaussian.lower);
+  CHECK(after.effective == before.effective);
   CHECK(after.typical_own3 == before.typical_own3);
   for (std::size_t i = 0; i < 4; ++i) CHECK(after.terms[i].median == before.terms[i].median);
   CHECK(encode(after) == encode(before));
@@ -163,21 +167,34 @@ TEST_CASE("every cut and every flipped byte of a stored calibration is noticed")
   }
 }
 
-TEST_CASE("a calibration of format 1 is read, with the rules that it knew") {
-  const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / "calibration-1.bin");
+TEST_CASE("calibrations of older formats are read, with the rules that they knew") {
+  const auto [file, last] = GENERATE(table<const char*, Rule>({{"calibration-1.bin", Rule::knn}, {"calibration-2.bin", Rule::mean}}));
+  const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / file);
   const auto old = decode_calibration(std::as_bytes(std::span{bytes}));
   CHECK(old.n == 13);
   CHECK(old.duplicates == 2);
   CHECK(old.ranked() == 13);
-  CHECK(old.blend.back() == 3.20064521F);
+  CHECK(old.effective == 13);
+  CHECK(old.method == Method::leave_one_out);
+  CHECK(leave_one_out(old, Rule::blend).back() == 3.20064521F);
   CHECK(old.own3[2] == 11.3662939F);
-  CHECK(p_value(0, old, Rule::knn, 10) == 1);
-  CHECK(test::code_of([&] { return p_value(0, old, Rule::mean); }) == Errc::invalid_argument);
-  CHECK(std::ranges::equal(encode(old), std::as_bytes(std::span{bytes})));
+  CHECK(p_value(0, old, last, 10) == 1);
+  CHECK(test::code_of([&, missing = last == Rule::knn ? Rule::mean : Rule::l1] { return p_value(0, old, missing); }) ==
+        Errc::invalid_argument);
+  CHECK(decode_calibration(encode(old)).ranks == old.ranks);
+}
+
+TEST_CASE("a calibration of format 3 is read and written byte for byte") {
+  const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / "calibration-3.bin");
+  const auto stored = decode_calibration(std::as_bytes(std::span{bytes}));
+  CHECK(leave_one_out(stored, Rule::blend).back() == 3.20064521F);
+  CHECK(leave_one_out(stored, Rule::l1).size() == 13);
+  CHECK(stored.labels == std::vector<std::string>{"even", "odd"});
+  CHECK(std::ranges::equal(encode(stored), std::as_bytes(std::span{bytes})));
 }
 
 TEST_CASE("a calibration of a newer format asks for a newer program") {
   auto bytes = encode(calibration_of(some_points(50)));
-  bytes[4] = std::byte{3};
+  bytes[4] = std::byte{4};
   CHECK(test::code_of([&] { return decode_calibration(bytes); }) == Errc::conflict);
 }

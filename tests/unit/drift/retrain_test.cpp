@@ -3,8 +3,11 @@
 #include <set>
 #include <utility>
 
+#include "drift/records.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/errors.hpp"
 
+using namespace driftd;
 using namespace driftd::drift;
 using enum RetrainStatus;
 
@@ -42,4 +45,20 @@ TEST_CASE("an alert joins a request once, and a request takes so many") {
   for (std::size_t i = 2; i < RetrainRequest::kMaxAlerts; ++i) CHECK(join(request, std::to_string(i), "line-2"));
   CHECK_FALSE(join(request, "one more", "line-3"));
   CHECK(request.alerts.size() == RetrainRequest::kMaxAlerts);
+}
+
+TEST_CASE("a retrain request is stored with its trial, and one from before there were trials is read") {
+  RetrainRequest request{.id = "r", .reference = "default@4", .alerts = {"a"}, .streams = {"s"}, .status = RetrainStatus::ready};
+  const auto without = encode(request);
+  CHECK_FALSE(decode_retrain(without).trial);
+  auto old = without;
+  old.front() = std::byte{1};
+  old.pop_back();
+  CHECK(decode_retrain(old).reference == "default@4");
+  request.trial = {100, 5, 200, 3, 90, true};
+  const auto trial = decode_retrain(encode(request)).trial;
+  REQUIRE(trial);
+  CHECK((trial->at_ms == 100 && trial->version == 5 && trial->images == 200 && trial->ood == 3 && trial->live_ood == 90 && trial->passed));
+  request.trial->ood = 201;
+  CHECK(test::code_of([&] { return decode_retrain(encode(request)); }) == Errc::corrupt);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "drift/scores/rules.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 #include "tests/support/synthetic.hpp"
@@ -20,9 +21,10 @@ Calibration plain_calibration() {
   calibration.own10.assign(20, 4);
   calibration.typical_own3 = 2;
   calibration.typical_own10 = 4;
-  calibration.blend = {-2, -1, -1, 0, 0.5, 1, 2, 3, 5};
-  for (auto& distances : calibration.knn) distances = {1, 2, 2, 3, 4, 5, 6, 7, 9};
-  for (auto& distances : calibration.mean) distances = {1, 2, 2, 3, 4, 5, 6, 7, 9};
+  calibration.ranks[list_of(Rule::blend, 1)].scores = {-2, -1, -1, 0, 0.5, 1, 2, 3, 5};
+  for (std::size_t k = 1; k <= kNeighbours; ++k) {
+    for (const auto rule : {Rule::knn, Rule::mean}) calibration.ranks[list_of(rule, k)].scores = {1, 2, 2, 3, 4, 5, 6, 7, 9};
+  }
   return calibration;
 }
 
@@ -69,6 +71,50 @@ TEST_CASE("a rule that an older calibration lacks is refused with what to do") {
         std::string::npos);
 }
 
+TEST_CASE("l1 is the k-th smallest sum of differences, whatever the order by L2") {
+  const std::vector<float> image{0, 0};
+  const Matrix near{3, 2, {3, 0, 2, 2, 0, 3.5F}};
+  auto calibration = plain_calibration();
+  calibration.gaussian.mean = {0, 0};
+  for (std::size_t k = 1; k <= 3; ++k) calibration.ranks[list_of(Rule::l1, k)].scores = {1};
+  const std::vector<Near> distances{{2.8F, 2, 4}, {3, 2, 4}, {3.5F, 2, 4}};
+  const auto l1 = [&](std::size_t k) { return drift::score(Rule::l1, distances, calibration, k, {image, near}); };
+  CHECK(l1(1) == 3);
+  CHECK(l1(2) == 3.5);
+  CHECK(l1(3) == 4);
+  CHECK(test::code_of([&] { return drift::score(Rule::l1, distances, calibration, 1); }) == Errc::invalid_argument);
+}
+
+TEST_CASE("mahalanobis counts distance in units of the spread along each direction, and 1 is usual") {
+  std::mt19937 random{5};
+  std::normal_distribution<float> normal;
+  Matrix points{4000, 3};
+  for (std::size_t i = 0; i < points.rows; ++i) {
+    for (std::size_t j = 0; j < 3; ++j) points.row(i)[j] = 2 + (j == 0 ? 10 : 1) * normal(random);
+  }
+  const auto fit = fit_gaussian(points);
+  const auto distance = [&](std::vector<float> image) { return scores::mahalanobis(image, fit); };
+  CHECK(distance({2, 2, 2}) == Approx(0).margin(0.05));
+  CHECK(distance({12, 2, 2}) == Approx(1 / std::sqrt(3)).epsilon(0.1));
+  CHECK(distance({2, 3, 2}) == Approx(1 / std::sqrt(3)).epsilon(0.1));
+  CHECK(distance({2, 12, 2}) == Approx(10 / std::sqrt(3)).epsilon(0.1));
+}
+
+TEST_CASE("beyond the kept directions an even rest counts") {
+  std::mt19937 random{6};
+  std::normal_distribution<float> normal;
+  Matrix points{400, 2 * kDirections};
+  for (std::size_t i = 0; i < points.rows; ++i) {
+    for (std::size_t j = 0; j < points.cols; ++j) points.row(i)[j] = (j < 3 ? 20 : 1) * normal(random);
+  }
+  const auto fit = fit_gaussian(points);
+  CHECK(fit.directions.rows == kDirections);
+  CHECK(fit.rest == Approx(0.7).margin(0.3));
+  double mean_square = 0;
+  for (std::size_t i = 0; i < points.rows; ++i) mean_square += std::pow(scores::mahalanobis(points.row(i), fit), 2) / 400;
+  CHECK(mean_square == Approx(1).epsilon(0.02));
+}
+
 TEST_CASE("the plain rule is the distance to the k-th neighbour") {
   const auto k = GENERATE(range<std::size_t>(1, 11));
   CHECK(score(Rule::knn, kDistances, kRows, plain_calibration(), k) == static_cast<double>(k));
@@ -105,7 +151,7 @@ TEST_CASE("a copy of a training image is as typical as can be, and finite") {
 TEST_CASE("a p-value is the share of leave-one-out scores that are as large, the image counted in") {
   const auto calibration = plain_calibration();
   for (const double s : {-3.0, -2.0, -1.0, -0.5, 0.5, 2.0, 4.9, 5.0, 5.1}) {
-    const auto larger = std::ranges::count_if(calibration.blend, [&](float x) { return x >= s; });
+    const auto larger = std::ranges::count_if(leave_one_out(calibration, Rule::blend), [&](float x) { return x >= s; });
     CAPTURE(s);
     CHECK(p_value(s, calibration, Rule::blend) == Approx((1.0 + static_cast<double>(larger)) / 10));
   }
@@ -115,7 +161,9 @@ TEST_CASE("a p-value is the share of leave-one-out scores that are as large, the
 TEST_CASE("a score reaches the threshold exactly when its p-value is at most alpha") {
   std::mt19937 random{3};
   const auto points = test::mixture(200, 5, random);
-  const auto calibration = calibrate(points.size(), test::source_of(points));
+  CalibrationOptions options;
+  options.vectors = test::vectors_of(points);
+  const auto calibration = calibrate(points.size(), test::source_of(points), options);
   const auto rule = GENERATE(from_range(kRules));
   const double alpha = GENERATE(0.005, 0.05, 0.1, 0.5, 0.99);
   const double limit = threshold(alpha, calibration, rule);
@@ -137,7 +185,7 @@ TEST_CASE("an alpha that no p-value reaches says how many images it takes") {
 
 TEST_CASE("rules are known by name, and an unknown one lists them") {
   for (const auto rule : kRules) CHECK(rule_of(name_of(rule)) == rule);
-  CHECK(test::message_of([] { return rule_of("lof"); }).find("rmean, d1r3 or mean") != std::string::npos);
+  CHECK(test::message_of([] { return rule_of("lof"); }).find("rmean, d1r3, mean, l1 or mahalanobis") != std::string::npos);
 }
 
 TEST_CASE("scores of nonsense are refused") {

@@ -1,0 +1,27 @@
+// The references that the service holds, by name.
+//
+// Thread-safe: the table is constant once the service serves, and each LiveReference is thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "api/live_reference.hpp"
+
+namespace driftd::api {
+
+using References = std::map<std::string, std::unique_ptr<LiveReference>>;
+
+// Throws Error not_found.
+[[nodiscard]] LiveReference& reference_named(const References& references, const std::string& name);
+// Throws Error: not_found, conflict where it is served for reading only.
+[[nodiscard]] LiveReference& writable_reference(const References& references, const std::string& name);
+
+// Without the paths and process numbers that LiveReference::read_only() gives to the log.
+[[nodiscard]] const char* why_read_only(const LiveReference& live);
+
+// "default" of "default@4".
+[[nodiscard]] std::string name_of_reference(const std::string& id);
+
+}  // namespace driftd::api

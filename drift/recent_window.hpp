@@ -1,0 +1,58 @@
+// The newest embeddings of each stream, to be scored again against another version of a reference.
+//
+// Thread-safe. One lock, held for the copy of a pointer; whoever replays a window copies pointers, never embeddings.
+// Bounded: `window` images of a stream, max_bytes of embeddings in all; beyond that the stream that was silent for longest
+// loses its oldest. Memory: 4 bytes a number, so 2.5 MB for 500 embeddings of 1280.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/guarded.hpp"
+
+namespace driftd::drift {
+
+class RecentWindow {
+ public:
+  using Embedding = std::shared_ptr<const std::vector<float>>;
+
+  struct Image {
+    Embedding vector;
+    std::string reference;  // its name: "default"
+    std::int64_t at_ms = 0;
+    std::vector<float> properties;  // the last of drift::Result's watched: what no reference changes
+    std::string label;              // that it was compared with, when it came with one
+  };
+
+  // window: 0 keeps nothing.
+  RecentWindow(std::size_t window, std::size_t max_bytes) : window_{window}, max_bytes_{max_bytes} {}
+
+  void push(std::string_view stream, Image image);
+  // The newest images that were scored against a reference, the oldest first; empty for a stream that is not known.
+  [[nodiscard]] std::vector<Image> images(std::string_view stream, std::string_view reference) const;
+  // Streams with images scored against a reference, the one with most of them first.
+  [[nodiscard]] std::vector<std::string> streams(std::string_view reference) const;
+  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::size_t window() const { return window_; }
+
+ private:
+  struct State {
+    std::map<std::string, std::deque<Image>, std::less<>> streams;
+    std::size_t bytes = 0;
+  };
+  static void drop_oldest(State& state, std::deque<Image>& images);
+
+  // Constant after construction
+  std::size_t window_;
+  std::size_t max_bytes_;
+
+  Guarded<State> state_;
+};
+
+}  // namespace driftd::drift
