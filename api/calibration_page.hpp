@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "api/trial.hpp"
+#include "api/calibration_trial.hpp"
 
 namespace driftd::api {
 
@@ -16,7 +16,7 @@ struct CalibrationPage {
   std::vector<float> scores;  // of the calibration, ascending
   double threshold = 0;       // at alpha
   double alpha = 0.05;
-  Trial trial;
+  CalibrationTrial trial;
 };
 
 // One SVG file that needs nothing else.

@@ -8,6 +8,7 @@
 #include "api/paging.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
+#include "drift/coverage.hpp"
 
 namespace driftd::api {
 namespace {
@@ -104,7 +105,7 @@ Response ScoringService::answer(Request& request, Question& q, const Score& resu
   // What components say of an embedding, another reference says otherwise.
   std::vector<float> properties{observed.watched.begin() + static_cast<std::ptrdiff_t>(q.reference.normal().components.count), observed.watched.end()};
   const auto seen = watchers_.monitor.observe(q.stream,
-                                     {q.reference.manifest().id(), calibration_for(q.reference, q.options).ranked(), q.options.alpha,
+                                     {q.reference.manifest().id(), drift::independent_images(calibration_for(q.reference, q.options), q.options.alpha), q.options.alpha,
                                       q.reference.normal().watched, q.reference.normal().windows},
                                      std::move(observed), now_ms());
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "drift/coverage.hpp"
 #include "drift/silence.hpp"
 
 namespace driftd::api {
@@ -107,7 +108,7 @@ ShadowSide Shadow::follow(const std::string& stream, const Reference& reference,
   drift::Monitor monitor{monitor_, {}};
   const auto& normal = reference.normal();
   const auto properties = (normal.watched ? normal.watched->size() : 0) - normal.components.count;
-  const drift::ReferenceVersion version{reference.manifest().id(), calibration_for(reference, options_).ranked(), options_.alpha, normal.watched, normal.windows};
+  const drift::ReferenceVersion version{reference.manifest().id(), drift::independent_images(calibration_for(reference, options_), options_.alpha), options_.alpha, normal.watched, normal.windows};
   ShadowSide side{reference.id(), 0, {}};
   for (std::size_t i = 0; i < images.size(); ++i) {
     drift::Result result{.score = scores[i].score, .p_value = scores[i].p_value, .ood = scores[i].ood, .distance = scores[i].distance};

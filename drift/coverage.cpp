@@ -92,6 +92,10 @@ std::size_t images_needed(double alpha) {
   return static_cast<std::size_t>(std::ceil(1 / alpha - 1e-9)) - 1;
 }
 
+std::size_t independent_images(const Calibration& calibration, double alpha) {
+  return std::max(images_needed(alpha), static_cast<std::size_t>(calibration.effective));
+}
+
 double effective_size(std::span<const double> values, std::span<const std::uint32_t> groups) {
   if (values.size() != groups.size() || values.empty()) {
     throw Error{Errc::invalid_argument, "the effective size needs a group for each of some values"};

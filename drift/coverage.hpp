@@ -32,6 +32,9 @@ struct Coverage {
 // Calibration images without which no p-value is as small as alpha: 1 / alpha - 1, rounded up.
 [[nodiscard]] std::size_t images_needed(double alpha);
 
+// What the statistics of a stream may count on: the independent images, but as many as alpha needs.
+[[nodiscard]] std::size_t independent_images(const Calibration& calibration, double alpha);
+
 // How many independent values these are worth that come in groups: n / (1 + (m - 1) r), with r the correlation of the
 // ranks of two values of a group (one-way analysis of variance, at least 0) and m the size of the group of a typical
 // value: the design effect of cluster sampling (Kish, "Survey sampling", 1965). As many groups as values give n.

@@ -10,7 +10,7 @@
 #include "api/commands/command.hpp"
 #include "api/progress.hpp"
 #include "api/reference.hpp"
-#include "api/trial.hpp"
+#include "api/calibration_trial.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "drift/coverage.hpp"
@@ -64,7 +64,7 @@ void print_thresholds(const drift::Calibration& calibration, std::size_t k) {
   }
 }
 
-void print_trial(const Trial& trial, const std::string& rule) {
+void print_trial(const CalibrationTrial& trial, const std::string& rule) {
   std::printf("\ntrial of the rule %s: %zu images ranked as fresh ones among %zu others\n", rule.c_str(), trial.p_values.size(), trial.calibrated_on);
   for (const double alpha : {0.1, 0.05, 0.01}) {
     const auto flags = static_cast<std::uint64_t>(std::llround(trial.false_alarms(alpha) * static_cast<double>(trial.p_values.size())));
@@ -76,7 +76,7 @@ void print_trial(const Trial& trial, const std::string& rule) {
               distance > trial.ks_limit() ? "more than" : "less than", trial.ks_limit());
 }
 
-void write_plot(const Options& options, const Reference& reference, Trial trial) {
+void write_plot(const Options& options, const Reference& reference, CalibrationTrial trial) {
   const auto extension = std::filesystem::path{options.plot}.extension();
   if (extension != ".svg" && extension != ".html") throw Error{Errc::invalid_argument, "--plot wants a file that ends in .svg or .html"};
   const auto& calibration = reference.calibration();

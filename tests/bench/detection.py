@@ -90,7 +90,11 @@ def shaken(image, random):
 
 
 def write_bursts(options, folder, random):
-    """As many images as the reference has, in bursts of FRAMES, and the list of path,group that says which belong together."""
+    """As many images as the reference has, in bursts of FRAMES; the list of path,group that says which belong together; and
+    fresh images of the same source, one frame of each in-distribution test image."""
+    images, labels = fashion_mnist.read("t10k")
+    rows = draw(labels, options.inside, options.test_size // len(options.inside), random)
+    save(folder / "fresh", [shaken(images[row], random) for row in rows], rows)
     images, labels = fashion_mnist.read("train")
     rows = draw(labels, options.inside, options.reference_size // len(options.inside) // FRAMES, random)
     lines = ["path,group"]
@@ -185,18 +189,20 @@ def calibrations(options, work, random):
     """False alarms by the rule blend, by the way in which the reference was calibrated."""
     write_bursts(options, work / "bursts", random)
     bursts, groups = work / "bursts" / "images", work / "bursts" / "groups.csv"
+    inside, fresh = work / "tests" / "inside", work / "bursts" / "fresh"
+    size = options.reference_size
     ways = {
-        "one image left out": (work / "images", [], options.reference_size),
-        "a fifth held out": (work / "images", ["--held-out", 0.2], options.reference_size // 5),
-        "bursts, one image left out": (bursts, [], options.reference_size // FRAMES),
-        "bursts, one burst left out": (bursts, ["--groups", groups], options.reference_size // FRAMES),
-        "bursts, a fifth of them held out": (bursts, ["--groups", groups, "--held-out", 0.2], options.reference_size // FRAMES // 5),
+        "one image left out": (work / "images", inside, [], size),
+        "a fifth held out": (work / "images", inside, ["--held-out", 0.2], size // 5),
+        "bursts, one image left out": (bursts, fresh, [], size // FRAMES),
+        "bursts, one burst left out": (bursts, fresh, ["--groups", groups], size // FRAMES),
+        "bursts, a fifth of them held out": (bursts, fresh, ["--groups", groups, "--held-out", 0.2], size // FRAMES // 5),
     }
     results = {}
-    for number, (name, (images, arguments, independent)) in enumerate(ways.items()):
+    for number, (name, (images, tests, arguments, independent)) in enumerate(ways.items()):
         reference = work / f"calibrated-{number}"
         build(options, images, reference, *arguments)
-        found = audit(options, reference, "blend", work / "tests" / "inside")[""]  # a flat folder has no labels
+        found = audit(options, reference, "blend", tests)[""]  # a flat folder has no labels
         p_values = np.array([row["p_value"] for row in found])
         alarms = [figures.false_alarms(p_values, alpha, independent) for alpha in (0.05, 0.01)]
         results[name] = {"false_alarms": alarms, "ks_uniform": figures.ks_uniform(p_values)}

@@ -2,7 +2,7 @@
 #include <random>
 
 #include "api/reference.hpp"
-#include "api/trial.hpp"
+#include "api/calibration_trial.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 #include "tests/support/references.hpp"
@@ -158,8 +158,8 @@ TEST_CASE("half of the held-out images try the other half") {
 }
 
 TEST_CASE("the distance of p-values from uniform is the largest gap between their distribution and the diagonal") {
-  CHECK(Trial{10, {}, {0.25, 0.5, 0.75, 1}}.ks_distance() == Approx(0.25));
-  CHECK(Trial{10, {}, {0.9, 0.9, 0.9, 1}}.ks_distance() == Approx(0.9));
-  CHECK(Trial{10, {}, {0.01, 0.02, 0.03}}.ks_distance() == Approx(0.97));
-  CHECK(Trial{10, {}, {0.01, 0.05, 0.3, 0.4}}.false_alarms(0.05) == 0.5);
+  CHECK(CalibrationTrial{10, {}, {0.25, 0.5, 0.75, 1}}.ks_distance() == Approx(0.25));
+  CHECK(CalibrationTrial{10, {}, {0.9, 0.9, 0.9, 1}}.ks_distance() == Approx(0.9));
+  CHECK(CalibrationTrial{10, {}, {0.01, 0.02, 0.03}}.ks_distance() == Approx(0.97));
+  CHECK(CalibrationTrial{10, {}, {0.01, 0.05, 0.3, 0.4}}.false_alarms(0.05) == 0.5);
 }

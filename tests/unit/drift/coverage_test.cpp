@@ -75,6 +75,12 @@ TEST_CASE("the promise narrows with the images, and knows when alpha is out of r
   CHECK(images_needed(0.3) == 3);
 }
 
+TEST_CASE("streams count on the independent images only, and on as many as alpha needs") {
+  CHECK(independent_images(of_images(600, 600), 0.05) == 600);
+  CHECK(independent_images(of_images(600, 60.7), 0.05) == 60);
+  CHECK(independent_images(of_images(600, 60.7), 0.01) == 99);
+}
+
 TEST_CASE("values in groups are worth as many as vary independently") {
   const unsigned seed = GENERATE(1U, 2U, 3U);
   CAPTURE(seed);

@@ -1,4 +1,4 @@
-#include "api/trial.hpp"
+#include "api/calibration_trial.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -83,12 +83,12 @@ Parts split_held_out(const Reference& reference, std::size_t pools, const std::f
 
 }  // namespace
 
-double Trial::false_alarms(double alpha) const {
+double CalibrationTrial::false_alarms(double alpha) const {
   const auto flagged = std::ranges::upper_bound(p_values, alpha) - p_values.begin();
   return static_cast<double>(flagged) / static_cast<double>(p_values.size());
 }
 
-double Trial::ks_distance() const {
+double CalibrationTrial::ks_distance() const {
   const auto n = static_cast<double>(p_values.size());
   double largest = 0;
   for (std::size_t i = 0; i < p_values.size(); ++i) {
@@ -98,7 +98,7 @@ double Trial::ks_distance() const {
   return largest;
 }
 
-double Trial::ks_limit() const {
+double CalibrationTrial::ks_limit() const {
   constexpr double kOnePercent = 1.628;
   return kOnePercent * std::sqrt(1 / static_cast<double>(p_values.size()) + 1 / static_cast<double>(calibrated_on));
 }
@@ -108,9 +108,9 @@ std::size_t images_for_trial(const Reference& reference) {
   return static_cast<std::size_t>(std::ceil(static_cast<double>(drift::CalibrationOptions{}.min_items) / share));
 }
 
-Trial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools, const std::function<void(std::size_t)>& progress) {
+CalibrationTrial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools, const std::function<void(std::size_t)>& progress) {
   const auto parts = reference.normal().plan.held_out.empty() ? split_items(reference, pools, progress) : split_held_out(reference, pools, progress);
-  Trial trial;
+  CalibrationTrial trial;
   trial.calibrated_on = parts.calibrated.calibration().ranked();
   for (const auto& result : score(parts.calibrated, parts.tried, options)) {
     trial.scores.push_back(static_cast<float>(result.score));
