@@ -22,10 +22,11 @@ HistoryEntry entry(std::int64_t at_ms, std::string_view what, const Author& auth
   return {at_ms, std::string{what}, author.who, prefix + separator + author.note};
 }
 
-// The e-detector's start is an estimate of when the drift began, not a transition.
+// Only the rates wait before they fire; what another rule says of the start is an estimate, not a transition.
 std::vector<HistoryEntry> history_of_firing(const Alert& alert) {
   std::vector<HistoryEntry> history;
-  if (alert.rule != drift::kDetectorRule && alert.started.image < alert.fired.image) {
+  const auto* kind = drift::detector_kind(alert.rule);
+  if (kind != nullptr && !kind->has_run_length && alert.started.image < alert.fired.image) {
     history.push_back(entry(alert.started.at_ms, drift::kPending));
   }
   history.push_back(entry(alert.fired.at_ms, drift::kFiring));

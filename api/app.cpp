@@ -9,8 +9,10 @@
 #include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <filesystem>
+#include <cmath>
 #include <functional>
 #include <future>
+#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -76,8 +78,11 @@ drift::MonitorOptions monitor_options(const Config& config) {
   options.window_seconds = config.streams.window_seconds;
   options.max_streams = config.streams.max_streams;
   options.rule = alert_rule(config.alerts);
-  for (const auto& rule : config.alerts.rules) options.rules.push_back({rule.streams, alert_rule(config.alerts, rule)});
   options.run_length = config.alerts.run_length;
+  options.detectors = config.alerts.detectors;
+  for (const auto& rule : config.alerts.rules) {
+    options.rules.push_back({rule.streams, alert_rule(config.alerts, rule), rule.run_length, rule.detectors});
+  }
   if (config.alerts.accuracy_run_length > 0) options.followed = {std::string{kAccuracyRule}};
   return options;
 }
@@ -198,12 +203,14 @@ class Memory {
 
   void save() {
     review_.save();
-    const auto state = monitor_.snapshot();
-    std::uint64_t images = 0;
-    for (const auto& stream : state.streams) images += stream.window.total;
-    if (images == saved_images_) return;
+    auto state = monitor_.snapshot();
+    std::erase_if(state.streams, [&](const auto& stream) {
+      const auto saved = saved_images_.find(stream.name);
+      return saved != saved_images_.end() && saved->second == stream.window.total;
+    });
+    if (state.streams.empty()) return;
     store_.save_streams(state.streams);
-    saved_images_ = images;
+    for (const auto& stream : state.streams) saved_images_[stream.name] = stream.window.total;
   }
 
  private:
@@ -223,14 +230,13 @@ class Memory {
         metrics_.stream_detector(stream.name, rule, reading->value, reading->limit);
         metrics_.alert_state(stream.name, rule, reading->alert ? 2 : 0);
       }
-      metrics_.alert_state(stream.name, drift::AlertRule{}.name, stream.alert ? 2 : stream.pending ? 1 : 0);
-      if (!stream.detector) continue;
-      const std::string detector{drift::kDetectorRule};
-      metrics_.stream_detector(stream.name, detector, stream.detector->value, stream.detector->limit);
-      for (const auto& group : stream.detector->groups) {
-        metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
+      for (const auto& [rule, reading, pending, alert] : stream.detectors) {
+        metrics_.alert_state(stream.name, rule, alert ? 2 : pending ? 1 : 0);
+        if (!std::isfinite(reading.limit)) continue;  // until its first image, or window
+        metrics_.stream_detector(stream.name, rule, reading.value, reading.limit);
+        if (rule != drift::kDetectorRule) continue;  // the others have one group
+        for (const auto& group : reading.groups) metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
       }
-      metrics_.alert_state(stream.name, detector, stream.detector->alert ? 2 : 0);
     }
   }
 
@@ -274,7 +280,7 @@ class Memory {
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;
   const milliseconds interval_;
-  std::uint64_t saved_images_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> saved_images_;  // by stream, at most streams.max_streams
 };
 
 }  // namespace

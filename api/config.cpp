@@ -16,6 +16,7 @@
 #include "core/error.hpp"
 #include "index/device.hpp"
 #include "core/file.hpp"
+#include "drift/detectors/kinds.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/scorer.hpp"
 #include "drift/silence.hpp"
@@ -31,9 +32,9 @@ BOOST_DESCRIBE_STRUCT(ModelConfig, (), (directory, format, threads, max_queue))
 BOOST_DESCRIBE_STRUCT(ScoringConfig, (), (rule, k, among, per_label, recheck_every, alpha))
 BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep_versions))
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
-BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s))
+BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, run_length, detectors))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
-                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, accuracy_run_length, accuracy_drop, rules))
+                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, detectors, accuracy_run_length, accuracy_drop, rules))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (name, url, format, events, secret_file, ca_file, allow_private, timeout_ms, max_attempts))
 BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s, activate, activate_below, activate_min_images))
 BOOST_DESCRIBE_STRUCT(ReviewConfig, (), (max_items, max_bytes, random_share, stream_share, image_side, images))
@@ -87,6 +88,9 @@ void read(const json::value& in, T& out, const std::string& path) {
 
 template <Described T>
 void read(const json::value& in, T& out, const std::string& path);
+
+template <class T>
+void read(const json::value& in, std::vector<T>& out, const std::string& path);
 
 template <class T>
 void read(const json::value& in, std::optional<T>& out, const std::string& path) {
@@ -230,6 +234,18 @@ void check_rule(const Config& c, const drift::AlertRule& rule, const std::string
   require(rule.cooldown_ms <= std::int64_t{kMaxSeconds} * 1000, path + ".cooldown_s", "must be from 0 to 2592000");
 }
 
+void check_detectors(const Config& c, std::size_t run_length, const std::vector<std::string>& detectors, const std::string& path) {
+  require(run_length == 0 || (run_length >= drift::kMinRunLength && run_length <= drift::kMaxRunLength), path + ".run_length",
+          "must be 0 (only the rates watch) or from 1000 to 200000 images");
+  for (const auto& name : detectors) {
+    const auto* kind = drift::detector_kind(name);
+    require(kind != nullptr && std::ranges::count(detectors, name) == 1, path + ".detectors", "must hold some of " + drift::detector_names() + ", each once");
+    require(!kind->by_time || c.streams.window_seconds > 0, path + ".detectors", "holds " + name + ", which needs streams.window_seconds");
+    require(name != "ood-count" || run_length == 0 || run_length >= 10 * c.streams.window, path + ".run_length",
+            "must be at least 10 times streams.window for ood-count: one window in ten would be a false alarm");
+  }
+}
+
 void check_webhook(const WebhookConfig& hook) {
   (void)parse_webhook_url(hook.url);
   require(webhook_format_of(hook.format).has_value(), "webhooks.format", "must be driftd, alertmanager, alertmanager-api, slack or cloudevents");
@@ -317,15 +333,15 @@ void check_config(const Config& c) {
   require(c.streams.max_streams >= 1 && c.streams.max_streams <= 100'000, "streams.max_streams", "must be from 1 to 100000");
   require(c.streams.save_interval_ms >= 10 && c.streams.save_interval_ms <= 3'600'000, "streams.save_interval_ms", "must be from 10 to 3600000");
   check_rule(c, alert_rule(c.alerts), "alerts");
+  check_detectors(c, c.alerts.run_length, c.alerts.detectors, "alerts");
   for (std::size_t i = 0; i < c.alerts.rules.size(); ++i) {
     const auto& rule = c.alerts.rules[i];
     const auto path = "alerts.rules[" + std::to_string(i) + "]";
     require(drift::is_stream_pattern(rule.streams), path + ".streams", "must be a pattern of stream names: 1 to 64 of A-Z a-z 0-9 . _ - * ?");
     check_rule(c, alert_rule(c.alerts, rule), path);
+    check_detectors(c, rule.run_length.value_or(c.alerts.run_length), rule.detectors.value_or(c.alerts.detectors), path);
   }
   require(c.alerts.repeat_s == 0 || (c.alerts.repeat_s >= 60 && c.alerts.repeat_s <= kMaxSeconds), "alerts.repeat_s", "must be 0 (told once) or from 60 to 2592000");
-  require(c.alerts.run_length == 0 || (c.alerts.run_length >= drift::kMinRunLength && c.alerts.run_length <= drift::kMaxRunLength),
-          "alerts.run_length", "must be 0 (no e-detector) or from 1000 to 200000 images");
   require(c.alerts.accuracy_run_length == 0 || (c.alerts.accuracy_run_length >= 100 && c.alerts.accuracy_run_length <= 1'000'000),
           "alerts.accuracy_run_length", "must be 0 (rule accuracy is off) or from 100 to 1000000 labels");
   require(c.alerts.accuracy_drop >= 0 && c.alerts.accuracy_drop < 1, "alerts.accuracy_drop", "must be at least 0 and below 1");

@@ -59,7 +59,7 @@ struct ScoringConfig {
 
 struct StreamConfig {
   std::size_t window = 500;       // images
-  std::uint32_t window_seconds = 0;  // a second window, by time, that GET /v1/streams shows; 0: none
+  std::uint32_t window_seconds = 0;  // a second window, by time, for GET /v1/streams and the detectors by time; 0: none
   std::size_t max_streams = 1000;
   std::uint32_t save_interval_ms = 1000;  // the most of a window that a power cut can lose
 };
@@ -74,6 +74,8 @@ struct StreamRuleConfig {
   std::optional<std::size_t> resolve_after;
   std::optional<std::size_t> cooldown_images;
   std::optional<std::uint32_t> cooldown_s;
+  std::optional<std::size_t> run_length;
+  std::optional<std::vector<std::string>> detectors;
 };
 
 struct AlertConfig {
@@ -85,7 +87,8 @@ struct AlertConfig {
   std::size_t cooldown_images = 0;  // after it resolved, the same rule of the same stream waits for so many images ...
   std::uint32_t cooldown_s = 0;     // ... and seconds before it may fire again
   std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
-  std::size_t run_length = 10'000;  // images until a false alarm of the rule "e-detector" is expected; 0: rule is off
+  std::size_t run_length = 10'000;  // images until a false alarm of a detector is expected; 0: only the rates watch
+  std::vector<std::string> detectors{"ood-rate", "e-detector"};  // what watches, the most urgent first (drift/detectors/kinds.hpp)
   std::size_t accuracy_run_length = 2000;  // labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off
   double accuracy_drop = 0.05;             // it finds an accuracy that is lower than the reference's own by more than this
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
@@ -150,7 +153,7 @@ struct Config {
 // Ranges, known names, paths that exist, and the rule that a public address needs `http.insecure`.
 void check_config(const Config& config);
 
-// The rule "ood-rate" of all streams, or of those that a rule of alerts.rules is about.
+// The rates' rule for all streams, or for those that a rule of alerts.rules is about.
 [[nodiscard]] drift::AlertRule alert_rule(const AlertConfig& alerts, const StreamRuleConfig& stream = {});
 
 // The effective configuration as an indented JSON file: what `driftd config print` shows.

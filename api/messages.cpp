@@ -50,7 +50,7 @@ constexpr std::array kWords{Words{"score", "more typical", "stranger"},
 
 std::string_view word_for(const drift::Shift& shift) {
   const auto* words = std::ranges::find(kWords, shift.name, &Words::name);
-  if (words == kWords.end()) return shift.upper ? "larger" : "smaller";
+  if (words == kWords.end()) return "elsewhere in the embedding space";  // a component has no name of its own
   return shift.upper ? words->up : words->down;
 }
 
@@ -73,18 +73,20 @@ json::value time_window(const std::optional<drift::TimeWindowSummary>& w) {
 }
 
 json::object detectors(const drift::StreamSummary& s) {
-  if (!s.detector) return {};
-  const auto& d = *s.detector;
-  json::array groups;
-  for (const auto& group : d.groups) {
-    groups.push_back(json::object{{"name", group.name}, {"value", number(group.value)}, {"limit", number(group.limit)}});
+  json::object all;
+  for (const auto& [name, reading, pending, alert] : s.detectors) {
+    json::array groups;
+    for (const auto& group : reading.groups) {
+      groups.push_back(json::object{{"name", group.name}, {"value", number(group.value)}, {"limit", number(group.limit)}});
+    }
+    all[name] = {{"value", number(reading.value)},
+                 {"limit", number(reading.limit)},
+                 {"pending", pending},
+                 {"alert", to_json(alert)},
+                 {"groups", std::move(groups)},
+                 {"channels", shifts(reading.channels)}};
   }
-  return {{drift::kDetectorRule,
-           {{"value", number(d.value)},
-            {"limit", number(d.limit)},
-            {"alert", to_json(d.alert)},
-            {"groups", std::move(groups)},
-            {"channels", shifts(d.channels)}}}};
+  return all;
 }
 
 json::object search_figures(const index::SearchFigures& s) {
@@ -125,7 +127,7 @@ json::object to_json(const drift::StreamSummary& s) {
           {"last_seen", time_or_null(s.last_ms)},
           {"window", to_json(s.window)},
           {"time_window", time_window(s.time_window)},
-          {"pending", s.pending},
+          {"pending", s.pending()},
           {"alert", to_json(s.most_urgent())},
           {"detectors", detectors(s)}};
 }

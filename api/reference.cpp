@@ -1,6 +1,7 @@
 #include "api/reference.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -30,6 +31,7 @@ namespace {
 constexpr const char* kCalibrationFile = "calibration.bin";
 constexpr const char* kGivenFile = "calibration.given.bin";
 constexpr const char* kVotedFile = "calibration.voted.bin";
+constexpr const char* kComponentsFile = "components.bin";
 constexpr const char* kGroupsFile = "groups.csv";     // where groups were given
 constexpr const char* kHeldOutFile = "held_out.bin";  // where images were held out
 constexpr const char* kProfileFile = "properties.bin";  // of references that were built from images
@@ -41,6 +43,16 @@ drift::Calibration calibration_in(const index::Segment& items, const char* file)
     throw Error{Errc::corrupt, items.manifest().id() + ": " + file + " is of another set of vectors"};
   }
   return calibration;
+}
+
+// Empty for a reference that was built without.
+drift::Components components_in(const index::Segment& items) {
+  if (!items.has_attachment(kComponentsFile)) return {};
+  auto components = drift::decode_components(std::as_bytes(std::span{items.attachment(kComponentsFile)}));
+  if (components.dimension() != items.dimension()) {
+    throw Error{Errc::corrupt, items.manifest().id() + ": " + kComponentsFile + " is of vectors of another dimension"};
+  }
+  return components;
 }
 
 CalibrationPlan plan_in(const index::Segment& items) {
@@ -80,9 +92,9 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
     normal->plan = plan_in(items);
     if (items.has_attachment(kGivenFile)) normal->given = calibration_in(items, kGivenFile);
     if (items.has_attachment(kVotedFile)) normal->voted = calibration_in(items, kVotedFile);
-    if (items.has_attachment(kProfileFile)) {
-      normal->set_profile(drift::decode_profile(std::as_bytes(std::span{items.attachment(kProfileFile)})));
-    }
+    normal->watch(components_in(items), items.has_attachment(kProfileFile)
+                                            ? drift::decode_profile(std::as_bytes(std::span{items.attachment(kProfileFile)}))
+                                            : drift::Profile{});
     return normal;
   };
   return index::Collection::open(directory, std::move(options));
@@ -104,6 +116,7 @@ index::Segment::Attachments attachments(const Normal& normal) {
   add(kCalibrationFile, normal.all);
   if (normal.given) add(kGivenFile, *normal.given);
   if (normal.voted) add(kVotedFile, *normal.voted);
+  if (!normal.components.empty()) add(kComponentsFile, normal.components);
   if (!normal.profile.empty()) add(kProfileFile, normal.profile);
   if (!normal.plan.held_out.empty()) add(kHeldOutFile, normal.plan.held_out);
   if (!normal.plan.grouping.empty()) {
@@ -124,7 +137,7 @@ index::Collection::Finish finish_like(const Reference& reference, std::size_t po
     manifest.search = search;
     manifest.skipped = 0;
     auto normal = normal_of(items, std::move(calibration), same_label, pools, progress, plan);
-    normal.set_profile(profile);
+    normal.watch(std::move(normal.components), profile);
     return attachments(normal);
   };
 }
@@ -134,6 +147,10 @@ Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_
   Normal normal;
   normal.all = std::move(all);
   normal.plan = std::move(plan);
+  std::vector<float> vector;
+  auto components = drift::fit_components(items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; });
+  if (!components.empty()) components.nulls = drift::ComponentWindows::draw(components);
+  normal.watch(std::move(components), {});
   if (!same_label) return normal;
   if (!normal.plan.held_out.empty()) {
     throw Error{Errc::invalid_argument, "a reference with held-out images is not calibrated among items of the same label: leave --same-label or the held-out images away"};
@@ -156,9 +173,13 @@ std::vector<float> own_distances(const Reference& reference, const index::NewIte
   return {others[2], others[drift::kNeighbours - 1]};
 }
 
-void Normal::set_profile(drift::Profile measured) {
+void Normal::watch(drift::Components fitted, drift::Profile measured) {
+  components = std::move(fitted);
   profile = std::move(measured);
-  property_channels = std::make_shared<const std::vector<drift::EDetector::Channel>>(drift::channels_of(profile));
+  auto channels = drift::channels_of(components);
+  std::ranges::move(drift::channels_of(profile), std::back_inserter(channels));
+  watched = std::make_shared<const std::vector<drift::EDetector::Channel>>(std::move(channels));
+  windows = components.empty() ? nullptr : std::make_shared<const drift::ComponentWindows>(components);
 }
 
 void ProfileBuilder::add(const embed::Properties& properties) {
@@ -175,18 +196,20 @@ drift::Profile ProfileBuilder::finish() {
   return profile;
 }
 
-std::vector<float> watched_properties(const Reference& reference, const embed::Properties& properties) {
-  std::vector<float> watched;
-  const auto& channels = reference.normal().property_channels;
-  if (!channels) return watched;
-  const auto values = embed::values_of(properties);
-  for (const auto& channel : *channels) {
-    const auto* name = std::ranges::find(embed::kPropertyNames, channel.name);
-    watched.push_back(name == embed::kPropertyNames.end()
-                          ? std::numeric_limits<float>::quiet_NaN()
-                          : values[static_cast<std::size_t>(name - embed::kPropertyNames.begin())]);
+std::vector<float> watched_values(const Reference& reference, std::span<const float> embedding,
+                                  const std::optional<embed::Properties>& properties) {
+  const auto& normal = reference.normal();
+  std::vector<float> values;
+  if (!normal.components.empty()) values = drift::project(normal.components, embedding);
+  if (!properties) return values;
+  const auto all = embed::values_of(*properties);
+  for (const auto& property : normal.profile) {
+    if (property.ascending.empty()) continue;  // it has no channel
+    const auto* name = std::ranges::find(embed::kPropertyNames, property.name);
+    values.push_back(name == embed::kPropertyNames.end() ? std::numeric_limits<float>::quiet_NaN()
+                                                         : all[static_cast<std::size_t>(name - embed::kPropertyNames.begin())]);
   }
-  return watched;
+  return values;
 }
 
 double duplicate_distance(const index::Segment& items, std::size_t pools) {

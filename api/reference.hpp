@@ -14,6 +14,8 @@
 
 #include "api/grouping.hpp"
 #include "drift/calibration.hpp"
+#include "drift/component_windows.hpp"
+#include "drift/components.hpp"
 #include "drift/held_out.hpp"
 #include "drift/profile.hpp"
 #include "drift/scorer.hpp"
@@ -36,10 +38,13 @@ struct Normal {
   std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
   std::optional<drift::Calibration> voted;
   CalibrationPlan plan;
-  drift::Profile profile;  // of the images' properties, as they were when a person last built it; empty: from vectors
-  std::shared_ptr<const std::vector<drift::EDetector::Channel>> property_channels;  // channels_of(profile)
+  drift::Components components;  // of the items' embeddings; none: few items, or built before there were components
+  drift::Profile profile;        // of the images' properties, as they were when a person last built it; empty: from vectors
+  std::shared_ptr<const std::vector<drift::EDetector::Channel>> watched;  // channels of the components, then of the profile
+  std::shared_ptr<const drift::ComponentWindows> windows;                 // null without components
 
-  void set_profile(drift::Profile measured);
+  // Sets the last four.
+  void watch(drift::Components fitted, drift::Profile measured);
 };
 
 struct Reference {
@@ -78,7 +83,7 @@ struct Reference {
 // The calibration among all items of a segment, without its model.
 [[nodiscard]] drift::Calibration calibration_of(const index::Segment& items);
 
-// `all` is the calibration that there is already; the others cost as much again each. They are not made with images held
+// All but the profile. `all` is the calibration that there is already; the others cost as much again each. They are not made with images held
 // out: Error{invalid_argument}.
 [[nodiscard]] Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools,
                                const std::function<void(std::size_t)>& progress, CalibrationPlan plan = {});
@@ -101,8 +106,9 @@ class ProfileBuilder {
   std::array<std::vector<float>, embed::kPropertyNames.size()> values_;
 };
 
-// An image's values of the properties that the reference has a channel for, in their order.
-[[nodiscard]] std::vector<float> watched_properties(const Reference& reference, const embed::Properties& properties);
+// The values of an image, or of a vector without properties, in the reference's watched channels, in their order.
+[[nodiscard]] std::vector<float> watched_values(const Reference& reference, std::span<const float> embedding,
+                                                const std::optional<embed::Properties>& properties);
 
 enum class Among { all, same_label };
 

@@ -35,7 +35,7 @@ std::string note_of(const ShadowReport& report, bool passed) {
 bool passes(const RetrainConfig& config, const ShadowReport& report) {
   const auto fires = [](const ShadowStream& stream) {
     const auto& verdicts = stream.candidate.verdicts;
-    return !verdicts.empty() && verdicts.front().fired;  // the first is ood-rate
+    return std::ranges::any_of(verdicts, [](const auto& verdict) { return verdict.rule == drift::kRateRule && verdict.fired; });
   };
   return report.total.images >= config.activate_min_images &&
          drift::wilson(report.total.candidate.ood, report.total.images).upper <= config.activate_below &&

@@ -97,15 +97,16 @@ void ScoringService::remember(Request& request, Question& q, const Score& result
 
 Response ScoringService::answer(Request& request, Question& q, const Score& result) {
   drift::Result observed{result.score, result.p_value, result.ood, result.distance, request.id, {}, {}};
-  if (q.embedded.properties) observed.properties = watched_properties(q.reference, *q.embedded.properties);
+  observed.watched = watched_values(q.reference, q.embedded.vector, q.embedded.properties);
   if (result.ood) {
     for (const auto& n : result.neighbours) observed.neighbours.push_back({n.id, n.label, n.uri, n.distance});
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
-  auto properties = observed.properties;
+  // What components say of an embedding, another reference says otherwise.
+  std::vector<float> properties{observed.watched.begin() + static_cast<std::ptrdiff_t>(q.reference.normal().components.count), observed.watched.end()};
   const auto seen = watchers_.monitor.observe(q.stream,
                                      {q.reference.manifest().id(), drift::independent_images(calibration_for(q.reference, q.options), q.options.alpha), q.options.alpha,
-                                      q.reference.normal().property_channels},
+                                      q.reference.normal().watched, q.reference.normal().windows},
                                      std::move(observed), now_ms());
 
   std::vector<std::string> labels;

@@ -1,6 +1,7 @@
 #include "api/shadow.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/error.hpp"
@@ -105,28 +106,22 @@ std::vector<Score> Shadow::scores_of(const Reference& reference, const Images& i
 // The images as the stream's monitor would have seen them, had it begun with them.
 ShadowSide Shadow::follow(const std::string& stream, const Reference& reference, const Images& images, const std::vector<Score>& scores) const {
   drift::Monitor monitor{monitor_, {}};
-  const auto& channels = reference.normal().property_channels;
-  const std::size_t properties = channels ? channels->size() : 0;
-  const drift::ReferenceVersion version{reference.manifest().id(), drift::independent_images(calibration_for(reference, options_), options_.alpha), options_.alpha, channels};
+  const auto& normal = reference.normal();
+  const auto properties = (normal.watched ? normal.watched->size() : 0) - normal.components.count;
+  const drift::ReferenceVersion version{reference.manifest().id(), drift::independent_images(calibration_for(reference, options_), options_.alpha), options_.alpha, normal.watched, normal.windows};
   ShadowSide side{reference.id(), 0, {}};
   for (std::size_t i = 0; i < images.size(); ++i) {
     drift::Result result{.score = scores[i].score, .p_value = scores[i].p_value, .ood = scores[i].ood, .distance = scores[i].distance};
-    if (images[i].properties.size() == properties) result.properties = images[i].properties;
+    result.watched = watched_values(reference, *images[i].vector, {});
+    if (images[i].properties.size() == properties) result.watched.insert(result.watched.end(), images[i].properties.begin(), images[i].properties.end());
     monitor.observe(stream, version, std::move(result), images[i].at_ms);
     side.ood += scores[i].ood ? 1 : 0;
   }
   const auto alerts = monitor.alerts();
   const auto fired = [&](std::string_view rule) { return std::ranges::any_of(alerts, [&](const auto& alert) { return alert.rule == rule; }); };
   const auto summary = monitor.stream(stream);
-  side.verdicts.push_back({monitor_.rule.name, fired(monitor_.rule.name), summary->window.lower, monitor_.rule.threshold});
-  for (const auto& rule : monitor_.rules) {
-    if (!drift::matches(rule.streams, stream)) continue;
-    side.verdicts.back().limit = rule.rule.threshold;
-    break;
-  }
-  if (summary->detector) {
-    const std::string name{drift::kDetectorRule};
-    side.verdicts.push_back({name, fired(name), summary->detector->value, summary->detector->limit});
+  for (const auto& [name, reading, pending, alert] : summary->detectors) {
+    if (std::isfinite(reading.limit)) side.verdicts.push_back({name, fired(name), reading.value, reading.limit});
   }
   return side;
 }

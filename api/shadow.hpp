@@ -26,7 +26,7 @@ namespace driftd::api {
 struct ShadowVerdict {
   std::string rule;
   bool fired = false;
-  double value = 0;  // ood-rate: the lower bound of the last window; e-detector: its last value
+  double value = 0;  // of the detector after the last image; a detector that has no limit yet has no verdict
   double limit = 0;
 };
 

@@ -49,7 +49,6 @@ std::string_view name_of(AlertState state) {
 }
 
 void check(const AlertRule& rule, std::size_t window) {
-  require(!rule.name.empty() && rule.name.size() <= 64, "name must have 1 to 64 bytes");
   require(rule.threshold > 0 && rule.threshold < 1,
           "threshold is " + std::to_string(rule.threshold) + ", an OOD rate between 0 and 1 is needed");
   require(rule.resolve_below > 0 && rule.resolve_below <= rule.threshold,
@@ -67,6 +66,11 @@ void check(const AlertRule& rule, std::size_t window) {
 Condition condition(const AlertRule& rule, const WindowSummary& window) {
   if (window.size < rule.min_size) return {};
   // A rule with resolve_below at the threshold has no rate that is both: the lower bound is below the rate.
+  return {window.lower > rule.threshold, window.ood_rate < rule.resolve_below};
+}
+
+Condition condition(const AlertRule& rule, const TimeWindowSummary& window) {
+  if (!window.enough) return {};
   return {window.lower > rule.threshold, window.ood_rate < rule.resolve_below};
 }
 
@@ -96,7 +100,8 @@ AlertMachine::Transition AlertMachine::step(Condition condition, Moment now) {
 
 bool AlertMachine::cooling(Moment now) const {
   const auto& since = state_.resolved;
-  return since.image > 0 && (now.image <= since.image + patience_.cooldown_images || now.at_ms < since.at_ms + patience_.cooldown_ms);
+  return since.image > 0 &&
+         (now.image <= since.image + patience_.cooldown_images || now.at_ms < since.at_ms + patience_.cooldown_ms);
 }
 
 void AlertMachine::restart_window() {
@@ -132,6 +137,16 @@ double false_alarm_bound(std::size_t window, std::size_t min_size, double thresh
                                         : beta_binomial_mass(previous, window + 1, a, b) * (flags / images) *
                                               ((images - flags) / (images - 1));
   return std::min(1.0, std::max(filling / static_cast<double>(window), full));
+}
+
+double over_threshold_chance(std::size_t size, double threshold, double alpha, std::size_t n_reference,
+                             double confidence) {
+  require(confidence > 0 && confidence < 1, "a false-alarm bound needs a confidence between 0 and 1");
+  const auto ranks = conformal_ranks(alpha, n_reference);
+  const auto count = Limit{threshold, normal_quantile((1 + confidence) / 2)}.at(size);
+  if (ranks == 0 || count > size) return 0;
+  return beta_binomial_upper_tail(count, size, static_cast<double>(ranks),
+                                  static_cast<double>(n_reference + 1 - ranks));
 }
 
 }  // namespace driftd::drift

@@ -5,10 +5,11 @@
 // - pending -> firing: it was over for `for_images` further images;
 // - firing -> resolved: it was `calm` for `resolve_after` images in a row; from then on it cools down: whatever the
 //   condition, it stays idle for `cooldown_images` images and `cooldown_ms` milliseconds.
-// The rule "ood-rate" is over when the lower Wilson bound of the window's OOD rate is over `threshold`, and calm when
-// the rate is below `resolve_below`, both with `min_size` images in the window. The gap between a rate and its lower
-// bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and resolves below 0.10. The rule
-// "e-detector" (e_detector.hpp) is its own patience: for_images is 0. Time and identity come in as arguments.
+// The rules "ood-rate" and "ood-rate-time" are over when the lower Wilson bound of the window's OOD rate is over
+// `threshold`, and calm when the rate is below `resolve_below`, both with `min_size` images in the window. The gap
+// between a rate and its lower bound is the hysteresis: with 500 images and a threshold of 0.10 it fires from 0.13 and
+// resolves below 0.10. The other rules (detectors/) are their own patience: for_images is 0. Time and identity come in
+// as arguments.
 #pragma once
 
 #include <cstddef>
@@ -20,12 +21,12 @@
 
 #include "drift/evidence.hpp"
 #include "drift/moment.hpp"
+#include "drift/time_window.hpp"
 #include "drift/window.hpp"
 
 namespace driftd::drift {
 
 struct AlertRule {
-  std::string name = "ood-rate";
   double threshold = 0.10;          // OOD rate; above alpha, or every stream fires
   double resolve_below = 0.10;      // OOD rate, <= threshold
   std::size_t min_size = 100;       // images in the window before it may fire or resolve
@@ -56,18 +57,18 @@ struct Alert {
   std::string reference;
   std::string rule;
   AlertState state = AlertState::pending;
-  Moment started;  // ood-rate: when it became pending; e-detector: when the drift is estimated to have begun
+  Moment started;  // ood-rate: when it became pending; other rules: when the drift is estimated to have begun
   Moment fired;
   Moment resolved;
   double rate = 0;  // OOD rate of the window and its Wilson bounds at firing
   double lower = 0;
   double upper = 1;
   std::size_t window = 0;            // images in the window at firing
-  double threshold = 0;              // ood-rate: of the lower bound; e-detector: of the detector's value
-  double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; e-detector: 1 / run_length, simulated
+  double threshold = 0;              // ood-rate: of the lower bound; other rules: of the detector's value
+  double false_alarm_per_image = 1;  // ood-rate: see false_alarm_bound; other rules: 1 / run_length
   std::int64_t acknowledged_ms = 0;  // 0 = not
-  std::vector<Shift> moved;        // e-detector: what the evidence comes from, most first
-  std::vector<Evidence> evidence;  // strangest first
+  std::vector<Shift> moved;          // by rules that can tell: what the evidence comes from, most first
+  std::vector<Evidence> evidence;    // strangest first
 };
 
 // What a rule says of one image. Neither may hold, never both.
@@ -77,6 +78,7 @@ struct Condition {
 };
 
 [[nodiscard]] Condition condition(const AlertRule& rule, const WindowSummary& window);
+[[nodiscard]] Condition condition(const AlertRule& rule, const TimeWindowSummary& window);
 
 struct Patience {
   std::size_t for_images = 0;
@@ -129,5 +131,9 @@ class AlertMachine {
 // invalid_argument on numbers outside their range.
 [[nodiscard]] double false_alarm_bound(std::size_t window, std::size_t min_size, double threshold, double alpha,
                                        std::size_t n_reference, double confidence = 0.95);
+
+// The chance that a window of `size` images is over the threshold, under the same assumptions. O(size).
+[[nodiscard]] double over_threshold_chance(std::size_t size, double threshold, double alpha, std::size_t n_reference,
+                                           double confidence = 0.95);
 
 }  // namespace driftd::drift

@@ -13,20 +13,26 @@ constexpr double kAtRest = 2;   // mean wealth of a channel's bets below which w
 constexpr double kFirm = 300;   // values that ranks must rest on before anything waits to become normal
 constexpr double kRecent = 50;  // images that a recent rank is a mean of
 
+// exp(-2 * kTolerance * (1 - e)) of each exponent.
+const auto kEdge = [] {
+  auto edge = EDetector::kExponents;
+  for (auto& e : edge) e = std::exp(-2 * EDetector::kTolerance * (1 - e));
+  return edge;
+}();
+
 constexpr auto kExponentCount = static_cast<double>(EDetector::kExponents.size());
 
-// The calibrator e * u^(e - 1) averaged over the part of [0, 1] that the value's bin takes.
-double payment(Interval part, double e) {
-  return (std::pow(part.upper, e) - std::pow(part.lower, e)) / (part.upper - part.lower);
-}
-
+// What each bet pays: the calibrator e * u^(e - 1) averaged over the part of [0, 1] that the value's bin takes, less
+// the tolerance. One logarithm for all exponents: this is most of what a step costs.
 void play(EDetector::Bets& bets, Interval part, double ceiling, Moment now) {
+  const double upper = std::log(part.upper);
+  const double lower = std::log(part.lower);  // -inf at 0, of which the power is 0
   for (std::size_t i = 0; i < bets.size(); ++i) {
     auto& [wealth, since] = bets[i];
     const double e = EDetector::kExponents[i];
+    const double payment = (std::exp(e * upper) - std::exp(e * lower)) / (part.upper - part.lower);
     if (wealth <= 1) since = now;
-    wealth =
-        std::min(ceiling, std::max(wealth, 1.0) * payment(part, e) * std::exp(-2 * EDetector::kTolerance * (1 - e)));
+    wealth = std::min(ceiling, std::max(wealth, 1.0) * payment * kEdge[i]);
   }
 }
 

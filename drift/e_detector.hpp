@@ -7,8 +7,9 @@
 // that its mean is exactly 1, times exp(-2 * kTolerance * (1 - e)), which takes the edge off what is not quite
 // exchangeable. Small e bet on few very strange images, large e on many slightly strange ones. A channel is bet on at
 // its upper end, or at both. The detector's value is the mean of W over the bets of a channel, over the channels of a
-// group, over the groups: averages of e-values need no correction for their number. It alarms when the value reaches a
-// limit.
+// group, over the groups (score, components of the embedding, image properties): averages of e-values need no
+// correction for their number, and no independence: the mean of numbers whose expectations are at most 1 is one. It
+// alarms when the value reaches a limit.
 //
 // The ranks count the stream in, because those against a fixed reference share its errors: with 300 images, one
 // reference in ten would raise a false alarm every 1,000 images where 10,000 are wanted. So what the detector finds is
@@ -27,7 +28,7 @@
 // Sources: V. Vovk et al., "Retrain or not retrain: conformal test martingales for change-point detection" (2021);
 // J. Shin, A. Ramdas, A. Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2022).
 //
-// Confined to one thread (the Monitor guards it). A step costs about 0.4 microseconds for each channel.
+// Confined to one thread (the Monitor guards it). A step costs about 0.2 microseconds for each channel.
 #pragma once
 
 #include <array>
@@ -112,8 +113,9 @@ inline constexpr std::size_t kMinRunLength = 1'000;
 inline constexpr std::size_t kMaxRunLength = 200'000;
 
 // The limit at which an alarm is expected after `run_length` images without drift: simulated, on average over
-// references of 300 images and more, with the score alone or with the image properties beside it, within 20% for run
-// lengths from 5,000 and within 30% below; with 100 images and the properties, within 35%. Nine references in ten have
+// references of 300 images and more, with the score alone or with image properties and components beside it, within 20%
+// for run lengths from 5,000 and within 30% below; with 100 images and the properties, within 35%. On real images held
+// out of the training set: tests/bench/drift_bench, docs/drift.md. Nine references in ten have
 // at least half of it. Throws Error invalid_argument outside kMinRunLength to kMaxRunLength.
 [[nodiscard]] double limit_for(std::size_t run_length);
 

@@ -27,29 +27,32 @@ void check_result(const ReferenceVersion& reference, const Result& result) {
 
 }  // namespace
 
+const DetectorSummary* StreamSummary::detector(std::string_view rule) const {
+  const auto found = std::ranges::find(detectors, rule, &DetectorSummary::name);
+  return found == detectors.end() ? nullptr : &*found;
+}
+
+bool StreamSummary::pending() const {
+  return std::ranges::any_of(detectors, &DetectorSummary::pending);
+}
+
 std::optional<AlertSummary> StreamSummary::most_urgent() const {
-  return alert || !detector ? alert : detector->alert;
+  for (const auto& detector : detectors) {
+    if (detector.alert) return detector.alert;
+  }
+  return std::nullopt;
 }
 
 Monitor::Monitor(MonitorOptions options, std::function<void(const Event&)> on_event)
     : options_{std::move(options)}, on_event_{std::move(on_event)} {
-  (void)Stream{options_, options_.rule};  // whose windows check their options
-  if (options_.rule.name == kDetectorRule) {
-    throw Error{Errc::invalid_argument,
-                "alert rule: the name \"e-detector\" is taken; name the window's rule otherwise"};
-  }
-  check(options_.rule, options_.window);
-  for (const auto& [streams, rule] : options_.rules) {
-    if (!is_stream_pattern(streams) || rule.name != options_.rule.name) {
-      throw Error{Errc::invalid_argument, "alert rule: \"" + streams + "\" must be a pattern of stream names (1 to 64 of "
-                                          "A-Z a-z 0-9 . _ - * ?), and its rule has the name of the others"};
-    }
-    check(rule, options_.window);
-  }
   if (options_.max_streams < 1 || options_.max_alerts < 1) {
     throw Error{Errc::invalid_argument, "max_streams and max_alerts must be at least 1"};
   }
   state_ = std::make_unique<Guarded<State>>(State{options_});
+  state_->with([&](const State& state) {
+    for (const auto& plan : state.plans)
+      (void)Stream{options_, plan};  // whose windows and detectors check their options
+  });
 }
 
 Monitor::~Monitor() = default;
@@ -65,23 +68,21 @@ Observation Monitor::observe(std::string_view name, const ReferenceVersion& refe
       stream.restart();
       stream.reference = reference.name;
     }
-    if (options_.run_length > 0) state.prepare_detector(stream, reference);
     stream.last_ms = now_ms;
     stream.window.push(result.ood);
     if (stream.time_window) stream.time_window->push(result.ood, now_ms);
-    const Moment now{now_ms, stream.window.summary().total};
-    auto watched = std::move(result.properties);
-    watched.insert(watched.begin(), score_rank(result.p_value, reference.ranked));
+    const auto window = stream.window.summary();
+    const Moment now{now_ms, window.total};
+    auto values = std::move(result.watched);
+    values.insert(values.begin(), score_rank(result.p_value, reference.ranked));
     if (result.ood) {
       stream.worst.add({std::move(result.request_id), now.image, result.score, result.p_value, result.distance,
                         std::move(result.neighbours)});
     }
-    const std::string stream_name{name};
-    state.watch_rate(stream_name, stream, reference, now);
-    if (options_.run_length > 0) state.watch_drift(stream_name, stream, watched, now);
+    state.watch(std::string{name}, stream,
+                {reference, result.ood, values, window, stream.time_window ? &*stream.time_window : nullptr, now});
     news = !state.events.empty() && !state.delivering;
-    const auto rate_alert = stream.rate.firing(options_.rule.name);
-    return Observation{stream.window.summary(), rate_alert ? rate_alert : stream.drift.firing(kDetectorRule)};
+    return Observation{window, stream.most_urgent()};
   });
   if (news) deliver();
   return observation;
@@ -130,8 +131,9 @@ std::optional<StreamSummary> Monitor::stream(std::string_view name, std::int64_t
 }
 
 std::vector<Alert> Monitor::alerts() const {
-  return state_->with(
-      [](const State& state) { return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()}; });
+  return state_->with([](const State& state) {
+    return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()};
+  });
 }
 
 std::optional<Alert> Monitor::alert(std::string_view id) const {
@@ -145,11 +147,10 @@ void Monitor::reset(std::string_view name, std::int64_t now_ms) {
   state_->with([&](State& state) {
     auto& stream = state.stream_at(name);
     const Moment now{now_ms, stream.window.summary().total};
-    const Stream fresh{options_, *stream.rule};
     stream.restart();
-    for (auto* watch : {&stream.rate, &stream.drift}) {
-      state.resolve(*watch, now);
-      watch->machine = watch == &stream.rate ? fresh.rate.machine : fresh.drift.machine;
+    for (auto& rule : stream.rules) {
+      state.resolve(rule, now);
+      rule.machine.resume({});
     }
     state.reset_followed(name, now);
   });
@@ -168,11 +169,9 @@ MonitorState Monitor::snapshot() const {
   return state_->with([](const State& state) {
     MonitorState all;
     for (const auto& [name, stream] : state.streams) {
-      all.streams.push_back(
-          {name, stream.reference, stream.first_ms, stream.last_ms, stream.window.state(),
-           stream.time_window ? stream.time_window->state() : TimeWindow::State{}, stream.rate.state(),
-           stream.detector ? stream.detector->channels() : std::vector<EDetector::Channel>{}, stream.drift.state(),
-           stream.worst.candidates()});
+      all.streams.push_back({name, stream.reference, stream.first_ms, stream.last_ms, stream.window.state(),
+                             stream.time_window ? stream.time_window->state() : TimeWindow::State{},
+                             stream.rule_states(), stream.worst.candidates()});
     }
     all.alerts.assign(state.alerts.begin(), state.alerts.end());
     return all;

@@ -1,7 +1,7 @@
 // Follows every stream of scored images: window, detector, alerts and evidence, created on first use.
 //
-// Two rules watch a stream, each with its own alert: "ood-rate" (many strange images in the window, alert.hpp) and
-// "e-detector" (a drift that is still small or new, e_detector.hpp).
+// Rules watch a stream (detectors/kinds.hpp), each with its own alert: by default "ood-rate" (many strange images in
+// the window) and "e-detector" (a drift that is still small or new).
 //
 // Thread-safe. One lock, held for about a microsecond per image. Events are delivered outside the lock, one at a time
 // and in order, by one of the threads that call observe(); an event whose delivery throws stays first in line and is
@@ -19,42 +19,37 @@
 
 #include "core/guarded.hpp"
 #include "drift/alert.hpp"
+#include "drift/detectors/detector.hpp"
+#include "drift/detectors/kinds.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/evidence.hpp"
+#include "drift/reference_version.hpp"
 #include "drift/time_window.hpp"
 #include "drift/window.hpp"
 
 namespace driftd::drift {
 
-inline constexpr std::string_view kDetectorRule = "e-detector";
-
-// A rule for the streams whose names match a pattern (silence.hpp).
+// What watches the streams whose names match a pattern (silence.hpp), in place of MonitorOptions' own.
 struct StreamRule {
   std::string streams;
   AlertRule rule;
+  std::optional<std::size_t> run_length;
+  std::optional<std::vector<std::string>> detectors;
 };
 
 struct MonitorOptions {
   std::size_t window = 500;          // images
   std::uint32_t window_seconds = 0;  // length of a second window, by time; 0: none
   double confidence = 0.95;          // of the Wilson bounds, two-sided
-  AlertRule rule;                    // "ood-rate"; the e-detector has its resolve_after and cooldown, too
-  std::vector<StreamRule> rules;     // for some streams, in place of `rule`: the first that matches. Same name
-  std::size_t run_length = 10'000;   // images until the e-detector's false alarm, see limit_for; 0 turns that rule off
+  AlertRule rule;                    // of the rates; the other detectors have its resolve_after and cooldown, too
+  std::size_t run_length = 10'000;   // images until a detector's false alarm is expected; 0: only rates watch
+  std::vector<std::string> detectors{std::string{kRateRule}, std::string{kDetectorRule}};  // the most urgent first
+  std::vector<StreamRule> rules;  // for some streams: the first that matches
   std::size_t max_streams = 1000;
   std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
   std::vector<std::string> followed;  // names of rules that others watch, see Monitor::follow
   std::function<std::string()>
       new_id;  // unique, sortable by time; called under the lock. Empty: "alert-<ms>-<counter>"
-};
-
-// The reference that a stream is scored against. A stream whose reference changes starts a new window: flags of two
-// calibrations do not mix. Give each reference its own stream.
-struct ReferenceVersion {
-  std::string name;                                                   // "default@4"
-  std::size_t ranked = 0;                                             // Calibration::ranked()
-  double alpha = 0.05;                                                // an image is out of distribution when p <= alpha
-  std::shared_ptr<const std::vector<EDetector::Channel>> properties;  // channels_of() its profile; may be null
 };
 
 // One scored image.
@@ -65,7 +60,7 @@ struct Result {
   double distance = 0;
   std::string request_id;
   std::vector<NearImage> neighbours;  // nearest first; may be left empty where ood is false
-  std::vector<float> properties;      // a value for each channel of the reference, NaN for none; empty: not an image
+  std::vector<float> watched;  // a value for each channel of the reference, NaN for none; the last may be left out
 };
 
 struct AlertSummary {
@@ -76,15 +71,14 @@ struct AlertSummary {
 
 struct Observation {
   WindowSummary window;
-  std::optional<AlertSummary> alert;  // the most urgent that is firing: "ood-rate" before "e-detector"
+  std::optional<AlertSummary> alert;  // the most urgent that is firing
 };
 
 struct DetectorSummary {
-  double value = 1;
-  double limit = 1;                   // fires at or over it
+  std::string name;
+  Reading reading;
+  bool pending = false;               // the condition holds, not yet for long enough
   std::optional<AlertSummary> alert;  // firing
-  std::vector<EDetector::Group> groups;
-  std::vector<Shift> channels;  // every end that is watched, the greatest share of the value first
 };
 
 struct StreamSummary {
@@ -94,9 +88,11 @@ struct StreamSummary {
   std::optional<TimeWindowSummary> time_window;  // none when that window is off
   std::int64_t first_ms = 0;
   std::int64_t last_ms = 0;
-  bool pending = false;                     // "ood-rate": the condition holds, not yet for long enough
-  std::optional<AlertSummary> alert;        // "ood-rate", firing
-  std::optional<DetectorSummary> detector;  // "e-detector"; none when that rule is off, or before the first image
+  std::vector<DetectorSummary> detectors;  // the most urgent first
+
+  // Null where that rule does not watch the stream.
+  [[nodiscard]] const DetectorSummary* detector(std::string_view rule) const;
+  [[nodiscard]] bool pending() const;  // one of them
   [[nodiscard]] std::optional<AlertSummary> most_urgent() const;
 };
 
@@ -120,6 +116,12 @@ struct WatchState {
   std::string alert_id;  // of the firing alert, else empty
 };
 
+struct RuleState {
+  std::string name;
+  WatchState watch;
+  DetectorState detector;
+};
+
 // All that a stream remembers; see Monitor::snapshot.
 struct StreamState {
   std::string name;
@@ -128,9 +130,7 @@ struct StreamState {
   std::int64_t last_ms = 0;
   Window::State window;
   TimeWindow::State time_window;
-  WatchState rate;
-  std::vector<EDetector::Channel> detector;  // its channels; none before the first image
-  WatchState drift;                          // of the detector
+  std::vector<RuleState> rules;
   std::vector<Evidence> candidates;
 };
 

@@ -8,17 +8,79 @@
 namespace driftd::drift {
 namespace {
 
-constexpr double kSmallestShare = 0.05;  // of the evidence, to be named in an alert
-
-std::vector<Shift> shifts_of(const EDetector& detector) {
-  std::vector<Shift> shifts;
-  for (const auto& [channel, upper, share] : detector.shares()) {
-    shifts.push_back({channel->name, upper, channel->recent_rank, share});
+WatchPlan plan(std::string streams, const AlertRule& rule, std::size_t run_length,
+               const std::vector<std::string>& detectors) {
+  WatchPlan plan{std::move(streams), rule, run_length, {}};
+  for (const auto& name : detectors) {
+    const auto* kind = detector_kind(name);
+    if (kind == nullptr || std::ranges::count(detectors, name) > 1) {
+      throw Error{Errc::invalid_argument, "detectors: '" + name.substr(0, 64) +
+                                              "' is no detector, or listed twice; there are " + detector_names()};
+    }
+    if (run_length > 0 || !kind->has_run_length) plan.detectors.push_back(kind);
   }
-  return shifts;
+  return plan;
 }
 
 }  // namespace
+
+Monitor::Stream::Stream(const MonitorOptions& options, const WatchPlan& plan, const Window::State& w)
+    : window{options.window, options.confidence, w}, worst{plan.rule.evidence, options.window} {
+  const auto& r = plan.rule;
+  if (options.window_seconds > 0) time_window.emplace(options.window_seconds, r.min_size, options.confidence);
+  for (const auto* kind : plan.detectors) {
+    if (kind->by_time && options.window_seconds == 0) {
+      throw Error{Errc::invalid_argument,
+                  "detectors: " + std::string{kind->name} + " needs a window by time (window_seconds)"};
+    }
+    rules.push_back(
+        {std::string{kind->name},
+         make_detector(*kind, {r, options.window, options.window_seconds, options.confidence, plan.run_length}),
+         AlertMachine{{kind->has_run_length ? 0 : r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}},
+         {}});
+  }
+}
+
+void Monitor::Stream::restart() {
+  window.clear();
+  if (time_window) time_window->clear();
+  worst.clear();
+  for (auto& rule : rules) {
+    rule.detector->clear();
+    rule.machine.restart_window();
+  }
+}
+
+Watch* Monitor::Stream::rule(std::string_view name) {
+  const auto found = std::ranges::find(rules, name, &Watch::name);
+  return found == rules.end() ? nullptr : &*found;
+}
+
+std::optional<AlertSummary> Monitor::Stream::most_urgent() const {
+  for (const auto& rule : rules) {
+    if (auto alert = rule.firing()) return alert;
+  }
+  return std::nullopt;
+}
+
+std::vector<RuleState> Monitor::Stream::rule_states() const {
+  std::vector<RuleState> states;
+  for (const auto& rule : rules) states.push_back(rule.state());
+  return states;
+}
+
+Monitor::State::State(const MonitorOptions& o) : options{&o} {
+  for (const auto& [pattern, rule, run_length, detectors] : o.rules) {
+    if (!is_stream_pattern(pattern)) {
+      throw Error{
+          Errc::invalid_argument,
+          "alert rule: \"" + pattern + "\" must be a pattern of stream names (1 to 64 of A-Z a-z 0-9 . _ - * ?)"};
+    }
+    plans.push_back(plan(pattern, rule, run_length.value_or(o.run_length), detectors.value_or(o.detectors)));
+  }
+  plans.push_back(plan("*", o.rule, o.run_length, o.detectors));
+  for (const auto& watch : plans) check(watch.rule, o.window);
+}
 
 bool Monitor::State::good_name(std::string_view name) {
   constexpr std::size_t kMaxName = 64;
@@ -44,7 +106,7 @@ Monitor::Stream& Monitor::State::find_or_create(std::string_view name, std::int6
                                       std::to_string(options->max_streams) +
                                       " streams (max_streams); raise it or use fewer names"};
   }
-  Stream stream{*options, rule_of(name)};
+  Stream stream{*options, plan_of(name)};
   stream.first_ms = now_ms;
   return streams.emplace(name, std::move(stream)).first->second;
 }
@@ -60,64 +122,25 @@ std::string Monitor::State::next_id(std::int64_t now_ms) {
   return id;
 }
 
-const AlertRule& Monitor::State::rule_of(std::string_view stream) const {
-  const auto found = std::ranges::find_if(options->rules, [&](const auto& rule) { return matches(rule.streams, stream); });
-  return found == options->rules.end() ? options->rule : found->rule;
+const WatchPlan& Monitor::State::plan_of(std::string_view stream) const {
+  return *std::ranges::find_if(plans, [&](const auto& plan) { return matches(plan.streams, stream); });
 }
 
-double Monitor::State::false_alarms(const AlertRule& rule, const ReferenceVersion& reference) {
-  if (&rule != bound_rule || reference.ranked != bound_reference.ranked || reference.alpha != bound_reference.alpha) {
-    bound = false_alarm_bound(options->window, rule.min_size, rule.threshold, reference.alpha, reference.ranked,
-                              options->confidence);
-    bound_reference = reference;
-    bound_rule = &rule;
-  }
-  return bound;
-}
-
-void Monitor::State::watch_rate(const std::string& name, Stream& stream, const ReferenceVersion& reference,
-                                Moment now) {
-  auto& watch = stream.rate;
-  const auto& rule = *stream.rule;
-  const auto transition = watch.machine.step(condition(rule, stream.window.summary()), now);
-  if (transition == AlertMachine::Transition::firing) {
-    auto alert = alert_now(name, stream, now);
-    alert.rule = rule.name;
-    alert.started = watch.machine.state().started;
-    alert.threshold = rule.threshold;
-    alert.false_alarm_per_image = false_alarms(rule, reference);
-    fire(watch, std::move(alert));
-  }
-  if (transition == AlertMachine::Transition::resolved) resolve(watch, now);
-}
-
-void Monitor::State::prepare_detector(Stream& stream, const ReferenceVersion& reference) const {
-  const auto channels = 1 + (reference.properties ? reference.properties->size() : 0);
-  if (stream.detector && stream.detector->channels().size() == channels) return;
-  std::vector<EDetector::Channel> all{score_channel(reference.ranked)};
-  if (reference.properties) all.insert(all.end(), reference.properties->begin(), reference.properties->end());
-  stream.detector.emplace(limit, std::move(all));
-}
-
-void Monitor::State::watch_drift(const std::string& name, Stream& stream, std::span<const float> values, Moment now) {
-  auto& watch = stream.drift;
-  auto& detector = *stream.detector;
-  const bool drifting = !watch.alert_id.empty();
-  detector.step(values, !drifting, now);
-  const auto transition = watch.machine.step({detector.over(), detector.calm()}, now);
-  if (transition == AlertMachine::Transition::firing) {
-    auto alert = alert_now(name, stream, now);
-    alert.rule = kDetectorRule;
-    alert.started = detector.since();
-    alert.threshold = detector.limit();
-    alert.false_alarm_per_image = 1 / static_cast<double>(options->run_length);
-    alert.moved = shifts_of(detector);
-    std::erase_if(alert.moved, [](const Shift& shift) { return shift.share < kSmallestShare; });
-    fire(watch, std::move(alert));
-  }
-  if (transition == AlertMachine::Transition::resolved) {
-    resolve(watch, now);
-    detector.restart(false);  // what is left of the old drift must not shorten the way to the next alarm
+void Monitor::State::watch(const std::string& name, Stream& stream, const Seen& seen) {
+  for (auto& rule : stream.rules) {
+    const auto found = rule.detector->step(seen, rule.alert_id.empty());
+    const auto transition = rule.machine.step(found, seen.now);
+    if (transition == AlertMachine::Transition::firing) {
+      auto alert = alert_now(name, stream, seen.now);
+      alert.rule = rule.name;
+      alert.started = rule.machine.state().started;
+      rule.detector->describe(alert, seen);
+      fire(rule, std::move(alert));
+    }
+    if (transition == AlertMachine::Transition::resolved) {
+      resolve(rule, seen.now);
+      rule.detector->resolved();
+    }
   }
 }
 
@@ -162,12 +185,9 @@ StreamSummary Monitor::State::summary_of(const std::string& name, const Stream& 
   if (stream.time_window) summary.time_window = stream.time_window->summary(std::max(now_ms, stream.last_ms));
   summary.first_ms = stream.first_ms;
   summary.last_ms = stream.last_ms;
-  summary.pending = stream.rate.machine.state().phase == AlertMachine::Phase::pending;
-  summary.alert = stream.rate.firing(options->rule.name);
-  if (stream.detector) {
-    const auto& detector = *stream.detector;
-    summary.detector = {detector.value(), detector.limit(), stream.drift.firing(kDetectorRule), detector.groups(),
-                        shifts_of(detector)};
+  for (const auto& rule : stream.rules) {
+    summary.detectors.push_back({rule.name, rule.detector->reading(),
+                                 rule.machine.state().phase == AlertMachine::Phase::pending, rule.firing()});
   }
   return summary;
 }
@@ -181,7 +201,7 @@ void Monitor::State::publish(const Alert& alert) {
 void Monitor::State::forget_old_alerts() {
   if (alerts.size() <= options->max_alerts) return;
   const auto old = std::ranges::find(alerts, AlertState::resolved, &Alert::state);
-  if (old != alerts.end()) alerts.erase(old);  // firing ones stay: there are at most two per stream
+  if (old != alerts.end()) alerts.erase(old);  // firing ones stay: there is at most one for each rule of a stream
 }
 
 const Alert* Monitor::State::find(std::string_view id) const {
@@ -199,14 +219,18 @@ Alert& Monitor::State::alert_at(std::string_view id) {
 
 void Monitor::State::restore_stream(const StreamState& saved) {
   if (!good_name(saved.name) || streams.size() >= options->max_streams) return;
-  Stream stream{*options, rule_of(saved.name), saved.window};
-  if (options->run_length > 0 && !saved.detector.empty()) stream.detector.emplace(limit, saved.detector);
+  Stream stream{*options, plan_of(saved.name), saved.window};
   if (stream.time_window) stream.time_window->resume(saved.time_window);
   stream.reference = saved.reference;
   stream.first_ms = saved.first_ms;
   stream.last_ms = saved.last_ms;
-  // Whether a rule fires, its alert tells.
-  if (saved.rate.machine.phase != AlertMachine::Phase::firing) stream.rate.machine.resume(saved.rate.machine);
+  for (const auto& [name, watch, detector] : saved.rules) {
+    auto* rule = stream.rule(name);
+    if (rule == nullptr) continue;  // it watches no more
+    rule->detector->resume(detector);
+    // Whether a rule fires, its alert tells.
+    if (watch.machine.phase != AlertMachine::Phase::firing) rule->machine.resume(watch.machine);
+  }
   for (const auto& candidate : saved.candidates) stream.worst.add(candidate);
   streams.insert_or_assign(saved.name, std::move(stream));
 }
@@ -217,19 +241,21 @@ void Monitor::State::restore_alert(const Alert& saved) {
   alerts.push_back(saved);
   auto& alert = alerts.back();
   const bool firing = alert.state == AlertState::firing;
-  const bool known = alert.rule == options->rule.name || (alert.rule == kDetectorRule && options->run_length > 0);
+  const bool watched =
+      good_name(alert.stream) &&
+      std::ranges::any_of(plan_of(alert.stream).detectors, [&](const auto* kind) { return kind->name == alert.rule; });
   auto found = streams.find(alert.stream);
-  if (found == streams.end() && firing && known && good_name(alert.stream) && streams.size() < options->max_streams) {
-    found = streams.emplace(alert.stream, Stream{*options, rule_of(alert.stream)}).first;
+  if (found == streams.end() && firing && watched && streams.size() < options->max_streams) {
+    found = streams.emplace(alert.stream, Stream{*options, plan_of(alert.stream)}).first;
     found->second.first_ms = found->second.last_ms = alert.fired.at_ms;
     found->second.reference = alert.reference;
   }
-  if (found == streams.end() || !known) {
+  if (found == streams.end() || !watched) {
     alert.state = AlertState::resolved;  // nobody follows that stream, or that rule, any more
     return;
   }
   auto& stream = found->second;
-  auto& watch = alert.rule == kDetectorRule ? stream.drift : stream.rate;
+  auto& watch = *stream.rule(alert.rule);
   if (firing && !watch.alert_id.empty()) {
     alert.state = AlertState::resolved;  // the rule fires for another alert
   } else if (firing) {

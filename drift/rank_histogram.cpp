@@ -16,9 +16,9 @@ void require(bool holds, const char* what) {
 }
 
 // The places at which bins begin in the lower half, from 1: 1, 2, 4, ... Those of the upper half mirror them.
-std::vector<std::size_t> cuts_of(std::size_t n) {
+std::vector<std::size_t> cuts_of(std::size_t n, std::size_t growth = 2) {
   std::vector<std::size_t> cuts;
-  for (std::size_t cut = 1; 2 * cut < n + 1; cut *= 2) cuts.push_back(cut);
+  for (std::size_t cut = 1; 2 * cut < n + 1; cut *= growth) cuts.push_back(cut);
   return cuts;
 }
 
@@ -58,12 +58,13 @@ class Builder {
 
 }  // namespace
 
-RankHistogram RankHistogram::of_values(std::span<const float> ascending) {
+RankHistogram RankHistogram::of_values(std::span<const float> ascending, std::size_t growth) {
+  require(growth >= 2, "its bins must grow");
   require(!ascending.empty() && std::ranges::is_sorted(ascending) && std::isfinite(ascending.front()) &&
               std::isfinite(ascending.back()),
           "it needs finite values in ascending order");
   const auto n = ascending.size();
-  const auto cuts = cuts_of(n);
+  const auto cuts = cuts_of(n, growth);
   Builder bins;
   // A run of equal values belongs to the bin that begins with it in the lower half, and to the one that ends with it in
   // the upper half: so a constant has a bin of its own.
@@ -88,6 +89,13 @@ RankHistogram RankHistogram::of_ranks(std::size_t n) {
   for (const auto cut : cuts) end_at(cut);
   for (auto cut = cuts.rbegin(); cut != cuts.rend(); ++cut) end_at(n + 1 - *cut);
   return bins.finish(n + 1);
+}
+
+RankHistogram RankHistogram::of_flag(std::size_t yes, std::size_t places) {
+  require(yes > 0 && yes < places, "a flag needs places of both kinds");
+  Builder bins;
+  bins.end(0.5F, places - yes);
+  return bins.finish(places);
 }
 
 RankHistogram::RankHistogram(State state) : state_{std::move(state)} {

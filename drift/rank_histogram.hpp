@@ -2,12 +2,12 @@
 // that one stream has shown.
 //
 // n values of a reference leave n + 1 places for a fresh one, equally likely when it is of the same source. The bins
-// are runs of such places: single ones at both ends, where strange values are, each further bin twice as wide up to the
-// middle (about 4 log2 n floats in all). What is learned from a stream is added to the places. The next value then
-// falls into a bin with probability (places + learned) / (their sum): exact, for every size of the reference, as long
-// as reference and stream are exchangeable. This is the rank of online conformal prediction (Vovk et al., "Algorithmic
-// learning in a random world", 2005, chapter 2) with the values of a bin tied; p-values against a fixed reference, in
-// contrast, all share its errors.
+// are runs of such places: single ones at both ends, where strange values are, each further one `growth` times as wide
+// up to the middle (2 log n / log growth of them). What is learned from a stream is added to the places. The next value
+// then falls into a bin with probability (places + learned) / (their sum): exact, for every size of the reference, as
+// long as reference and stream are exchangeable. This is the rank of online conformal prediction (Vovk et al.,
+// "Algorithmic learning in a random world", 2005, chapter 2) with the values of a bin tied; p-values against a fixed
+// reference, in contrast, all share its errors.
 //
 // Confined to one thread. About 16 bytes a bin. O(bins).
 #pragma once
@@ -30,10 +30,13 @@ class RankHistogram {
     std::vector<std::uint32_t> waiting;  // learned, but not settled
   };
 
-  // Of the ascending, finite values of a reference; at least 1 (Error invalid_argument). Equal values share a bin.
-  static RankHistogram of_values(std::span<const float> ascending);
+  // Of the ascending, finite values of a reference; at least 1, and growth at least 2 (Error invalid_argument). Equal
+  // values share a bin.
+  static RankHistogram of_values(std::span<const float> ascending, std::size_t growth = 2);
   // Of ranks: a value is the number of reference values below it, 0 to n.
   static RankHistogram of_ranks(std::size_t n);
+  // Of a yes or no that `yes` of the places of a fresh value are: a value is 0 (no) or 1 (yes). 0 < yes < places.
+  static RankHistogram of_flag(std::size_t yes, std::size_t places);
   // Goes on from a state saved before. Throws Error invalid_argument for one that is not sound.
   explicit RankHistogram(State state);
   // Whether state() can have returned it.
@@ -51,11 +54,11 @@ class RankHistogram {
   void forget();  // all that was learned, settled or not
 
   [[nodiscard]] double total() const { return total_; }  // places and settled values
+  [[nodiscard]] std::size_t bins() const { return state_.places.size(); }
+  [[nodiscard]] std::size_t bin(float value) const;
   [[nodiscard]] const State& state() const { return state_; }
 
  private:
-  [[nodiscard]] std::size_t bin(float value) const;
-
   State state_;
   double total_ = 0;  // of places and learned
   bool waiting_ = false;

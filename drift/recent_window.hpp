@@ -26,7 +26,7 @@ class RecentWindow {
     Embedding vector;
     std::string reference;  // its name: "default"
     std::int64_t at_ms = 0;
-    std::vector<float> properties;  // as drift::Result has them
+    std::vector<float> properties;  // the last of drift::Result's watched: what no reference changes
     std::string label;              // that it was compared with, when it came with one
   };
 

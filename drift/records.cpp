@@ -8,7 +8,8 @@
 namespace driftd::drift {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;  // of alerts and streams
+constexpr std::uint8_t kAlertVersion = 2;
+constexpr std::uint8_t kStreamVersion = 3;
 constexpr std::uint8_t kRetrainVersion = 2;
 
 void put(Writer& out, const Moment& moment) {
@@ -171,6 +172,33 @@ void skip_detector(Reader& in) {
   (void)get_bets(in);
 }
 
+// Counts are small but for a few: seven bits a byte, the lowest first (LEB128).
+void put_counts(Writer& out, const std::vector<std::uint32_t>& counts) {
+  for (auto count : counts) {
+    for (; count >= 0x80; count >>= 7) out.put(static_cast<std::uint8_t>(count | 0x80));
+    out.put(static_cast<std::uint8_t>(count));
+  }
+}
+
+// Versions 1 and 2 wrote four bytes a count.
+void get_counts(Reader& in, std::vector<std::uint32_t>& counts, std::uint8_t version) {
+  for (auto& count : counts) {
+    if (version <= 2) {
+      count = in.get<std::uint32_t>();
+      continue;
+    }
+    std::uint64_t value = 0;
+    for (int shift = 0;; shift += 7) {
+      const auto byte = in.get<std::uint8_t>();
+      in.require(shift < 35, "a count has too many digits");
+      value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) break;
+    }
+    in.require(value <= std::numeric_limits<std::uint32_t>::max(), "a count is too large");
+    count = static_cast<std::uint32_t>(value);
+  }
+}
+
 void put(Writer& out, const std::vector<EDetector::Channel>& channels) {
   out.put(static_cast<std::uint64_t>(channels.size()));
   for (const auto& channel : channels) {
@@ -178,9 +206,9 @@ void put(Writer& out, const std::vector<EDetector::Channel>& channels) {
     out.put(channel.name);
     out.put(static_cast<std::uint8_t>(channel.both_ends ? 1 : 0));
     out.put(std::span{channel.ranks.state().edges});
-    for (const auto count : channel.ranks.state().places) out.put(count);
-    for (const auto count : channel.ranks.state().learned) out.put(count);
-    for (const auto count : channel.ranks.state().waiting) out.put(count);
+    put_counts(out, channel.ranks.state().places);
+    put_counts(out, channel.ranks.state().learned);
+    put_counts(out, channel.ranks.state().waiting);
     put(out, channel.upper);
     put(out, channel.lower);
     out.put(channel.recent_rank);
@@ -188,7 +216,7 @@ void put(Writer& out, const std::vector<EDetector::Channel>& channels) {
   }
 }
 
-EDetector::Channel get_channel(Reader& in) {
+EDetector::Channel get_channel(Reader& in, std::uint8_t version) {
   auto group = in.text();
   auto name = in.text();
   const bool both_ends = in.get<std::uint8_t>() != 0;
@@ -197,9 +225,9 @@ EDetector::Channel get_channel(Reader& in) {
   ranks.places.resize(ranks.edges.size() + 1);
   ranks.learned.resize(ranks.edges.size() + 1);
   ranks.waiting.resize(ranks.edges.size() + 1);
-  for (auto& count : ranks.places) count = in.get<std::uint32_t>();
-  for (auto& count : ranks.learned) count = in.get<std::uint32_t>();
-  for (auto& count : ranks.waiting) count = in.get<std::uint32_t>();
+  get_counts(in, ranks.places, version);
+  get_counts(in, ranks.learned, version);
+  get_counts(in, ranks.waiting, version);
   in.require(RankHistogram::sound(ranks), "a detector's ranks contradict");
   EDetector::Channel channel{std::move(group), std::move(name), both_ends, RankHistogram{std::move(ranks)}};
   channel.upper = get_bets(in);
@@ -209,10 +237,45 @@ EDetector::Channel get_channel(Reader& in) {
   return channel;
 }
 
-std::vector<EDetector::Channel> get_detector(Reader& in) {
+std::vector<EDetector::Channel> get_channels(Reader& in, std::uint8_t version) {
   std::vector<EDetector::Channel> channels;
-  for (auto left = in.count(1); left > 0; --left) channels.push_back(get_channel(in));
+  for (auto left = in.count(1); left > 0; --left) channels.push_back(get_channel(in, version));
   return channels;
+}
+
+void put(Writer& out, const std::vector<RuleState>& rules) {
+  out.put(static_cast<std::uint64_t>(rules.size()));
+  for (const auto& [name, watch, detector] : rules) {
+    out.put(name);
+    put(out, watch);
+    put(out, detector.channels);
+    out.put(static_cast<std::uint64_t>(detector.numbers.size()));
+    for (const auto number : detector.numbers) out.put(number);
+    put(out, detector.begun);
+  }
+}
+
+std::vector<RuleState> get_rules(Reader& in) {
+  std::vector<RuleState> rules(in.count(1));
+  for (auto& [name, watch, detector] : rules) {
+    name = in.text();
+    watch = get_watch(in);
+    detector.channels = get_channels(in, kStreamVersion);
+    detector.numbers.resize(in.count(sizeof(double)));
+    for (auto& number : detector.numbers) number = get_finite(in);
+    detector.begun = get_moment(in);
+  }
+  return rules;
+}
+
+// Versions 1 and 2 knew two rules.
+std::vector<RuleState> get_two_rules(Reader& in, std::uint8_t version) {
+  RuleState rate{std::string{kRateRule}, get_watch(in), {}};
+  RuleState drift{std::string{kDetectorRule}, {}, {}};
+  if (version == 1) skip_detector(in);
+  if (version == 2) drift.detector.channels = get_channels(in, version);
+  drift.watch = get_watch(in);
+  return {std::move(rate), std::move(drift)};
 }
 
 void put(Writer& out, const std::vector<Shift>& shifts) {
@@ -240,7 +303,7 @@ std::vector<Shift> get_shifts(Reader& in) {
 
 std::vector<std::byte> encode(const Alert& alert) {
   Writer out;
-  out.put(kVersion);
+  out.put(kAlertVersion);
   out.put(alert.id);
   out.put(alert.stream);
   out.put(alert.reference);
@@ -263,7 +326,7 @@ std::vector<std::byte> encode(const Alert& alert) {
 
 Alert decode_alert(std::span<const std::byte> bytes) {
   Reader in{bytes, "a stored alert"};
-  const auto version = get_version(in, kVersion);
+  const auto version = get_version(in, kAlertVersion);
   Alert alert;
   alert.id = in.text();
   alert.stream = in.text();
@@ -291,15 +354,13 @@ Alert decode_alert(std::span<const std::byte> bytes) {
 
 std::vector<std::byte> encode(const StreamState& stream) {
   Writer out;
-  out.put(kVersion);
+  out.put(kStreamVersion);
   out.put(stream.name);
   out.put(stream.reference);
   out.put(stream.first_ms);
   out.put(stream.last_ms);
   put(out, stream.window);
-  put(out, stream.rate);
-  put(out, stream.detector);
-  put(out, stream.drift);
+  put(out, stream.rules);
   put(out, stream.candidates);
   put(out, stream.time_window);
   return out.take();
@@ -307,7 +368,7 @@ std::vector<std::byte> encode(const StreamState& stream) {
 
 StreamState decode_stream(std::span<const std::byte> bytes) {
   Reader in{bytes, "a stored stream"};
-  const auto version = get_version(in, kVersion);
+  const auto version = get_version(in, kStreamVersion);
   StreamState stream;
   stream.name = in.text();
   stream.reference = in.text();
@@ -315,10 +376,7 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   stream.last_ms = in.get<std::int64_t>();
   skip_silence(in, version);
   stream.window = get_window(in);
-  stream.rate = get_watch(in);
-  if (version == 1) skip_detector(in);
-  if (version >= 2) stream.detector = get_detector(in);
-  stream.drift = get_watch(in);
+  stream.rules = version <= 2 ? get_two_rules(in, version) : get_rules(in);
   stream.candidates = get_evidence(in);
   if (version >= 2) stream.time_window = get_time_window(in);
   in.require_end();

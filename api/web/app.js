@@ -191,16 +191,17 @@ function acceptButton(alert) {
 
 function alertContent(alert) {
   const firing = alert.state === "firing";
+  const bets = ["e-detector", "ood-cusum", "property-shift"].includes(alert.rule); // their false alarms are simulated, not bounded
   const rare = alert.false_alarms_per_image > 0
-    ? `Without drift, ${alert.rule === "e-detector" ? "about" : "at most"} one such alert is expected in ${whole.format(Math.round(1 / alert.false_alarms_per_image))} images. ` : "";
+    ? `Without drift, ${bets ? "about" : "at most"} one such alert is expected in ${whole.format(Math.round(1 / alert.false_alarms_per_image))} images. ` : "";
   const resolved = alert.resolved ? `Resolved ${clock(alert.resolved.at)} at image ${whole.format(alert.resolved.image)}. ` : "";
   const window = `Over the last ${whole.format(alert.window)} images the OOD rate was ${percent(alert.ood_rate)} (95% bounds ` +
     `${percent(alert.lower)} to ${percent(alert.upper)})`;
   const why = alert.rule === "accuracy"
     ? `The neighbours' vote is wrong more often than on the reference's own images, probably since ${clock(alert.started.at)}. ${window}. `
-    : alert.rule === "e-detector"
-    ? `Many p-values are smaller than chance explains, probably since image ${whole.format(alert.started.image)}, ${clock(alert.started.at)}. ${window}. `
-    : `${window}; the limit is ${percent(alert.threshold)}. `;
+    : alert.rule.startsWith("ood-rate")
+    ? `${window}; the limit is ${percent(alert.threshold)}. `
+    : `Images differ by more than chance explains, probably since image ${whole.format(alert.started.image)}, ${clock(alert.started.at)}. ${window}. `;
   return [
     element("summary", {}, element("span", {class: `badge ${firing ? "bad" : "plain"}`}, firing ? "Firing" : "Resolved"), " ",
       element("strong", {}, alert.stream), ` – OOD rate ${percent(alert.ood_rate)}, ${clock(alert.fired?.at)}`,

@@ -87,6 +87,27 @@ def test_kill_9_loses_no_alert_and_at_most_an_interval_of_the_window(start_servi
     assert images - 20 <= service.get("/v1/streams/camera")["images"] <= images
 
 
+def test_kill_9_in_the_middle_of_a_window_loses_at_most_an_interval_of_it(start_service, fashion):
+    service = start_service(
+        streams={"window": 60, "save_interval_ms": 50},
+        alerts={"min_images": 20, "detectors": ["ks", "ood-count"], "rules": [{"streams": "quiet", "run_length": 0}]},
+    )
+    send(service, fashion["out"][:40])
+    seen = service.get("/v1/streams/camera")["images"]
+    service.stop(signal.SIGKILL)
+    service.start()
+    kept = service.get("/v1/streams/camera")["images"]
+    assert seen - 20 <= kept <= seen
+    before, answers = kept, send(service, fashion["out"][40:80])
+    fired = next(i for i, answer in enumerate(answers, 1) if answer["alert"])
+    assert before + fired == 60  # the window that was under way went on
+    alert = service.get(f"/v1/alerts/{answers[fired - 1]['alert']['id']}")
+    assert alert["rule"] == "ood-count" and alert["started"]["image"] == 1
+    assert set(service.get("/v1/streams/camera")["detectors"]) == {"ks", "ood-count"}
+    send(service, fashion["in"][:1], stream="quiet")
+    assert service.get("/v1/streams/quiet")["detectors"] == {}
+
+
 def test_a_webhook_that_was_down_gets_its_notice_after_a_restart(start_service, fashion, receiver):
     receiver.status = 500
     service = start_service(webhooks=[receiver.webhook()])

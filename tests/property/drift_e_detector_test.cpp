@@ -8,6 +8,7 @@
 
 #include "drift/alert.hpp"
 #include "drift/e_detector.hpp"
+#include "drift/statistics.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace driftd::drift;
@@ -58,6 +59,13 @@ double mean_run_length(Source& source, double limit, std::size_t streams) {
   double images = 0;
   for (std::size_t i = 0; i < streams; ++i) images += static_cast<double>(images_until_alarm(source, limit));
   return images / static_cast<double>(streams);
+}
+
+// Bins as components have them, over ranks.
+RankHistogram coarse_ranks(std::size_t ranked) {
+  std::vector<float> values(ranked);
+  std::iota(values.begin(), values.end(), 1.0F);  // a fresh rank of r is not below the first r of them
+  return RankHistogram::of_values(values, 4);
 }
 
 // Images until the default rule "ood-rate" fires, from a window full of calm.
@@ -111,29 +119,60 @@ TEST_CASE("the unluckiest tenth of small references still have half of the state
   CHECK(means[kReferences / 10] > 0.5 * kStated);
 }
 
-TEST_CASE("with the image properties beside the score the run length is the stated one, too") {
+TEST_CASE("with components and image properties beside the score the run length is the stated one, too") {
   const std::size_t ranked = GENERATE(300U, 1000U);
+  const std::size_t components = GENERATE(0U, 24U);
+  constexpr std::size_t kProperties = 8;
   constexpr std::size_t kStated = 5000;
-  constexpr std::size_t kReferences = 100;  // standard error 10%
+  const std::size_t references = components == 0 ? 100 : 60;  // standard error 10 and 13%
   std::vector<Source> sources;
-  for (unsigned i = 0; i < 9; ++i) sources.emplace_back(ranked, kSeed + i);
+  for (unsigned i = 0; i < 1 + components + kProperties; ++i) {
+    const bool component = i > 0 && i <= components;  // ranked among one half of the reference
+    sources.emplace_back(component ? ranked / 2 : ranked, kSeed + i);
+  }
   double images = 0;
-  for (std::size_t r = 0; r < kReferences; ++r) {
+  for (std::size_t r = 0; r < references; ++r) {
     std::vector<EDetector::Channel> channels{score_channel(ranked)};
     for (auto& source : sources) source.draw_reference();
-    for (int i = 1; i < 9; ++i) channels.push_back({"properties", "p", true, RankHistogram::of_ranks(ranked)});
+    for (std::size_t i = 1; i < sources.size(); ++i) {
+      const bool component = i <= components;
+      channels.push_back({component ? "components" : "properties", "c", true,
+                          component ? coarse_ranks(ranked / 2) : RankHistogram::of_ranks(ranked)});
+    }
     EDetector detector{limit_for(kStated), std::move(channels)};
-    std::array<float, 9> values{};
+    std::vector<float> values(sources.size());
     while (!detector.over()) {
       std::ranges::transform(sources, values.begin(), [](Source& source) { return source.fresh(); });
       detector.step(values, true, {0, 1});
       ++images;
     }
   }
+  const double mean = images / static_cast<double>(references);
+  CAPTURE(kSeed, ranked, components, mean);
+  CHECK(mean > 0.65 * kStated);
+  CHECK(mean < 1.4 * kStated);
+}
+
+TEST_CASE("bets on the flag alone have the stated run length over references") {
+  const std::size_t ranked = GENERATE(300U, 2000U);
+  constexpr std::size_t kStated = 5000;
+  constexpr std::size_t kReferences = 400;  // standard error 5%
+  Source source{ranked, kSeed};
+  double images = 0;
+  for (std::size_t r = 0; r < kReferences; ++r) {
+    source.draw_reference();
+    const auto places = conformal_ranks(0.05, ranked);
+    EDetector detector{limit_for(kStated), {{"score", "flag", false, RankHistogram::of_flag(places, ranked + 1)}}};
+    while (!detector.over()) {
+      const float flag = source.p_value(source.fresh()) <= 0.05 ? 1 : 0;
+      detector.step({&flag, 1}, true, {0, 1});
+      ++images;
+    }
+  }
   const double mean = images / kReferences;
   CAPTURE(kSeed, ranked, mean);
   CHECK(mean > 0.7 * kStated);
-  CHECK(mean < 1.4 * kStated);
+  CHECK(mean < 1.5 * kStated);
 }
 
 TEST_CASE("a contaminated stream is noticed sooner than by the window's rule, and the estimated start is near") {

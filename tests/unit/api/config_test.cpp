@@ -77,6 +77,12 @@ TEST_CASE("a configuration that cannot work is refused before anything starts") 
   refused([](auto& c) { c.alerts.rules = {{.streams = "*", .min_images = 501}}; });
   refused([](auto& c) { c.alerts.rules = {{.streams = "*", .resolve_below = 0.2}}; });
   refused([](auto& c) { c.alerts.repeat_s = 1; });
+  refused([](auto& c) { c.alerts.run_length = 999; });
+  refused([](auto& c) { c.alerts.detectors = {"e-detector", "cusum"}; });
+  refused([](auto& c) { c.alerts.detectors = {"ks", "ks"}; });
+  refused([](auto& c) { c.alerts.detectors = {"ood-rate-time"}; });  // there is no window by time
+  refused([](auto& c) { c.alerts.rules = {{.streams = "*", .run_length = 200'001}}; });
+  refused([](auto& c) { c.alerts.rules = {{.streams = "*", .run_length = 4000, .detectors = {{"ood-count"}}}}; });
   refused([](auto& c) { c.retrain.mode = "always"; });
   refused([](auto& c) { c.retrain.mode = "auto"; });
   refused([](auto& c) { c.retrain.command_timeout_s = 0; });
@@ -103,5 +109,11 @@ TEST_CASE("a rule for some streams takes what it does not say from the settings 
   CHECK(rule.cooldown_ms == 2000);
   CHECK(alert_rule(config.alerts, config.alerts.rules[1]).resolve_below == 0.08);
   CHECK(to_json(parse(to_json(config))) == to_json(config));
+  CHECK_FALSE(config.alerts.rules[0].detectors.has_value());
+  const auto own = parse(R"({"alerts": {"detectors": ["ood-rate"], "rules": [{"streams": "x", "detectors": ["ks"], "run_length": 5000}]}})");
+  CHECK(own.alerts.detectors == std::vector<std::string>{"ood-rate"});
+  CHECK(own.alerts.rules[0].detectors == std::vector<std::string>{"ks"});
+  CHECK(own.alerts.rules[0].run_length == 5000);
+  CHECK(to_json(parse(to_json(own))) == to_json(own));
   CHECK_THROWS_WITH(parse(R"({"alerts": {"rules": [{"streams": "x", "treshold": 0.1}]}})"), Contains("alerts.rules[0].treshold"));
 }

@@ -77,6 +77,23 @@ TEST_CASE("a reference is bound to its bundle by hash and finds its calibration 
   CHECK_THROWS_WITH(load_reference(dir / "r", bundle), Catch::Contains("build it again"));
 }
 
+TEST_CASE("a reference keeps its components, and one that was built without them loads and has no such group") {
+  test::TempDir dir;
+  const auto reference = make_reference(31);
+  const auto normal = normal_of(reference.items->base(), reference.calibration(), false, 1, {});
+  embed::Bundle bundle;
+  for (const bool with : {true, false}) {
+    const std::string name = with ? "new" : "old";
+    index::Collection::create(dir / name, reference.items->base(), {.model_directory = "models/net"}, attachments(with ? normal : reference.normal()));
+    const auto loaded = load_reference(dir / name, bundle);
+    CHECK(loaded.normal().components.count == (with ? normal.components.count : 0));
+    CHECK(loaded.normal().watched->size() == loaded.normal().components.count);
+    CHECK((loaded.normal().windows != nullptr) == with);
+    const auto values = watched_values(loaded, cloud(1, 32).row(0), {});
+    CHECK(values == (with ? drift::project(normal.components, cloud(1, 32).row(0)) : std::vector<float>{}));
+  }
+}
+
 TEST_CASE("times are RFC 3339 in UTC") {
   CHECK(rfc3339(0) == "1970-01-01T00:00:00.000Z");
   CHECK(rfc3339(1'767'323'045'678) == "2026-01-02T03:04:05.678Z");

@@ -168,7 +168,7 @@ TEST_CASE("resetting a stream empties its window and resolves its alert") {
   observe(monitor, strange(), 12);
   monitor.reset("line-1", 77);
   CHECK(monitor.stream("line-1")->window.size == 0);
-  CHECK_FALSE(monitor.stream("line-1")->alert.has_value());
+  CHECK_FALSE(monitor.stream("line-1")->most_urgent().has_value());
   REQUIRE(seen.alerts.size() == 2);
   CHECK(seen.alerts[1].resolved.at_ms == 77);
   CHECK(test::code_of([&] { return monitor.reset("other", 1), 0; }) == Errc::not_found);
@@ -268,7 +268,7 @@ TEST_CASE("alerts newer than the windows win when a monitor is restored") {
   saved.alerts = before.snapshot().alerts;  // it fired after the windows were saved
   Monitor firing{quick(), {}};
   firing.restore(saved);
-  CHECK(firing.stream("line-1")->alert->id == saved.alerts[0].id);
+  CHECK(firing.stream("line-1")->most_urgent()->id == saved.alerts[0].id);
 
   const auto while_firing = before.snapshot();
   observe(before, normal(), 20);
@@ -276,12 +276,12 @@ TEST_CASE("alerts newer than the windows win when a monitor is restored") {
   after.alerts = before.snapshot().alerts;  // it was resolved after the windows were saved
   Monitor resolved{quick(), {}};
   resolved.restore(after);
-  CHECK_FALSE(resolved.stream("line-1")->alert.has_value());
+  CHECK_FALSE(resolved.stream("line-1")->most_urgent().has_value());
   CHECK(resolved.stream("line-1")->window.size == 0);
 
   Monitor without_windows{quick(), {}};
   without_windows.restore({{}, saved.alerts});
-  CHECK(without_windows.stream("line-1")->alert->id == saved.alerts[0].id);
+  CHECK(without_windows.stream("line-1")->most_urgent()->id == saved.alerts[0].id);
 }
 
 TEST_CASE("many threads lose no image, and events of a stream stay in order") {
@@ -358,9 +358,9 @@ TEST_CASE("the e-detector fires on a few strange images and says when the drift 
   CHECK(fired.false_alarm_per_image == 1e-4);
   CHECK(fired.evidence.front().p_value == 0.001);
   const auto stream = monitor.stream("line-1").value();
-  CHECK_FALSE(stream.alert.has_value());
+  CHECK_FALSE(stream.detector(kRateRule)->alert.has_value());
   CHECK(stream.most_urgent()->id == fired.id);
-  CHECK(stream.detector->value >= stream.detector->limit);
+  CHECK(stream.detector(kDetectorRule)->reading.value >= stream.detector(kDetectorRule)->reading.limit);
 }
 
 TEST_CASE("the e-detector's alert resolves after calm images and leaves a fresh detector") {
@@ -368,12 +368,13 @@ TEST_CASE("the e-detector's alert resolves after calm images and leaves a fresh 
   Monitor monitor{with_detector(), seen.receiver()};
   observe(monitor, strange(), 8);
   const auto drifted = monitor.stream("line-1").value();
-  for (int i = 0; i < 1000 && monitor.stream("line-1")->detector->alert; ++i) observe(monitor, normal(), 1);
+  for (int i = 0; i < 1000 && monitor.stream("line-1")->detector(kDetectorRule)->alert; ++i)
+    observe(monitor, normal(), 1);
   REQUIRE(seen.alerts.size() == 2);
-  CHECK(seen.alerts[1].id == drifted.detector->alert->id);
+  CHECK(seen.alerts[1].id == drifted.detector(kDetectorRule)->alert->id);
   CHECK(seen.alerts[1].state == AlertState::resolved);
   CHECK(seen.alerts[1].resolved.image >= seen.alerts[0].fired.image + 20);
-  CHECK(monitor.stream("line-1")->detector->value == 1);
+  CHECK(monitor.stream("line-1")->detector(kDetectorRule)->reading.value == 1);
 }
 
 TEST_CASE("each rule raises its own alert and the window's is the more urgent") {
@@ -384,20 +385,20 @@ TEST_CASE("each rule raises its own alert and the window's is the more urgent") 
   CHECK(monitor.alerts().size() == 2);
   CHECK(seen.alert->rule == "ood-rate");
   const auto stream = monitor.stream("line-1").value();
-  CHECK(stream.alert->id != stream.detector->alert->id);
+  CHECK(stream.detector(kRateRule)->alert->id != stream.detector(kDetectorRule)->alert->id);
   monitor.reset("line-1", 5000);
   for (const auto& alert : monitor.alerts()) CHECK(alert.state == AlertState::resolved);
-  CHECK_FALSE(monitor.stream("line-1")->detector.has_value());
+  CHECK(monitor.stream("line-1")->detector(kDetectorRule)->reading.channels.empty());
   observe(monitor, normal(), 1);
-  CHECK(monitor.stream("line-1")->detector->value < 1);
+  CHECK(monitor.stream("line-1")->detector(kDetectorRule)->reading.value < 1);
 }
 
 TEST_CASE("a reference that changes restarts the detector, too") {
   Monitor monitor{with_detector(), {}};
   observe(monitor, strange(), 2);
-  REQUIRE(monitor.stream("line-1")->detector->value > 1);
+  REQUIRE(monitor.stream("line-1")->detector(kDetectorRule)->reading.value > 1);
   (void)monitor.observe("line-1", {"default@2", 1000, 0.05}, normal(), 5);
-  CHECK(monitor.stream("line-1")->detector->value < 1);
+  CHECK(monitor.stream("line-1")->detector(kDetectorRule)->reading.value < 1);
 }
 
 TEST_CASE("a restored detector goes on with the same value and the same alert") {
@@ -413,7 +414,8 @@ TEST_CASE("a restored detector goes on with the same value and the same alert") 
     (void)(i < stop ? first : second).observe("s", kReference, result_at(i), i);
   }
   CAPTURE(stop, after.alerts.size());
-  CHECK(second.stream("s")->detector->value == whole.stream("s")->detector->value);
+  CHECK(second.stream("s")->detector(kDetectorRule)->reading.value ==
+        whole.stream("s")->detector(kDetectorRule)->reading.value);
   CHECK(only_alert(second).id == only_alert(whole).id);
   CHECK(only_alert(second).started.image == only_alert(whole).started.image);
 }
@@ -426,13 +428,13 @@ ReferenceVersion with_properties() {
   for (std::size_t i = 0; i < brightness.size(); ++i) brightness[i] = static_cast<float>(i) / 100;
   const Profile profile{{"brightness", brightness}, {"width", std::vector<float>(100, 28)}};
   auto reference = kReference;
-  reference.properties = std::make_shared<const std::vector<EDetector::Channel>>(channels_of(profile));
+  reference.watched = std::make_shared<const std::vector<EDetector::Channel>>(channels_of(profile));
   return reference;
 }
 
 Result image(float brightness, float width = 28) {
   auto result = normal();
-  result.properties = {brightness, width};
+  result.watched = {brightness, width};
   return result;
 }
 
@@ -453,7 +455,7 @@ TEST_CASE("images that turn dark raise an alert that says so, though their score
   CHECK(moved[0].rank < 0.5);
   CHECK(moved[0].share > 0.5);
   CHECK(seen.alerts[0].started.image == 201);
-  const auto detector = monitor.stream("s")->detector.value();
+  const auto detector = monitor.stream("s")->detector(kDetectorRule)->reading;
   REQUIRE(detector.groups.size() == 2);
   CHECK(detector.groups[1].value > detector.groups[0].value);
 }
@@ -464,7 +466,7 @@ TEST_CASE("a drift that lasts keeps its alert: what is seen while it fires does 
   observe(monitor, normal(), 200);
   observe(monitor, strange(), 5000);
   CHECK(std::ranges::count(seen.alerts, kDetectorRule, &Alert::rule) == 1);
-  CHECK(monitor.stream("line-1")->detector->alert.has_value());
+  CHECK(monitor.stream("line-1")->detector(kDetectorRule)->alert.has_value());
 }
 
 TEST_CASE("vectors, which have no properties, share a stream with images") {
@@ -472,7 +474,7 @@ TEST_CASE("vectors, which have no properties, share a stream with images") {
   (void)monitor.observe("s", with_properties(), normal(), 0);
   (void)monitor.observe("s", with_properties(), image(0.5F), 1);
   (void)monitor.observe("s", with_properties(), normal(), 2);
-  CHECK(monitor.stream("s")->detector->groups.size() == 2);
+  CHECK(monitor.stream("s")->detector(kDetectorRule)->reading.groups.size() == 2);
 }
 
 TEST_CASE("a stream has a window by time beside that by count, and it survives a restart") {
@@ -490,4 +492,47 @@ TEST_CASE("a stream has a window by time beside that by count, and it survives a
   }
   options.window_seconds = TimeWindow::kMaxSeconds + 1;
   CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+}
+
+TEST_CASE("streams that match a pattern are watched by detectors, and with a run length, of their own") {
+  auto options = quick();
+  options.run_length = 20'000;
+  options.rules = {{"flags-*", options.rule, 5'000, {{"ood-cusum"}}}, {"rates", options.rule, 0, {}}};
+  Recorder seen;
+  Monitor monitor{options, seen.receiver()};
+  for (const auto* stream : {"flags-1", "rates", "other"}) observe(monitor, strange(), 20, stream);
+  const auto rules_of = [&](std::string_view stream) {
+    std::vector<std::string> rules;
+    for (const auto& alert : monitor.alerts()) {
+      if (alert.stream == stream) rules.push_back(alert.rule);
+    }
+    std::ranges::sort(rules);
+    return rules;
+  };
+  CHECK(rules_of("flags-1") == std::vector<std::string>{"ood-cusum"});
+  CHECK(seen.alerts[0].false_alarm_per_image == 1.0 / 5000);
+  CHECK(monitor.stream("rates")->detectors.size() == 1);
+  CHECK(monitor.stream("other")->detectors.size() == 2);
+  CHECK(monitor.stream("other")->detector("e-detector")->reading.limit == limit_for(20'000));
+}
+
+TEST_CASE("a detector that does not exist, is named twice or needs a window that is off is refused") {
+  auto options = quick();
+  for (const auto& names : std::vector<std::vector<std::string>>{{"cusum"}, {"ks", "ks"}, {"ood-rate-time"}}) {
+    options.run_length = 10'000;
+    options.detectors = names;
+    CHECK(test::code_of([&] { return Monitor{options, {}}, 0; }) == Errc::invalid_argument);
+  }
+}
+
+TEST_CASE("a rule that watches no more leaves no alert firing after a restart") {
+  Monitor before{with_detector(), {}};
+  observe(before, strange(), 20);
+  auto options = with_detector();
+  options.detectors = {"ood-count"};
+  Monitor after{options, {}};
+  after.restore(before.snapshot());
+  for (const auto& alert : after.alerts()) CHECK(alert.state == AlertState::resolved);
+  observe(after, normal(), 1);
+  CHECK(after.stream("line-1")->window.total == 21);
 }

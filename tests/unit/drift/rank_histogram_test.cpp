@@ -89,3 +89,25 @@ TEST_CASE("values that cannot be ranked, and damaged states, are refused") {
   CHECK(test::code_of([&] { RankHistogram{state}; }) == Errc::invalid_argument);
   CHECK(test::code_of([] { RankHistogram{RankHistogram::State{}}; }) == Errc::invalid_argument);
 }
+
+TEST_CASE("bins that grow faster are fewer and hold the same places") {
+  const auto values = one_to(1000);
+  const auto fine = RankHistogram::of_values(values);
+  const auto coarse = RankHistogram::of_values(values, 4);
+  CHECK(coarse.bins() < fine.bins() * 2 / 3);
+  CHECK(coarse.total() == 1001);
+  CHECK(coarse.state().places.front() == 1);
+  CHECK(coarse.state().places.back() == 1);
+  CHECK(coarse.interval(-1).upper == fine.interval(-1).upper);
+  CHECK(test::code_of([&] { return RankHistogram::of_values(values, 1); }) == Errc::invalid_argument);
+}
+
+TEST_CASE("a flag falls into the part of its own kind") {
+  const auto flag = RankHistogram::of_flag(15, 301);
+  CHECK(flag.interval(0).lower == 0);
+  CHECK(flag.interval(0).upper == Approx(286.0 / 301));
+  CHECK(flag.interval(1).lower == Approx(286.0 / 301));
+  CHECK(flag.interval(1).upper == 1);
+  CHECK(test::code_of([] { return RankHistogram::of_flag(0, 10); }) == Errc::invalid_argument);
+  CHECK(test::code_of([] { return RankHistogram::of_flag(10, 10); }) == Errc::invalid_argument);
+}

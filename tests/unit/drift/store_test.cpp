@@ -46,15 +46,15 @@ StreamState some_stream(const std::string& name) {
   stream.last_ms = 2;
   stream.window = {{true, false, true}, 30, 12};
   stream.time_window = {60, {{1000, 5, 2}, {1001, 3, 0}}};
-  stream.rate = {{AlertMachine::Phase::pending, {90, 9}, 4}, ""};
-  stream.detector = {score_channel(300),
-                     {"properties", "width", true, RankHistogram::of_values(std::vector<float>(9, 28))}};
-  stream.detector[1].ranks.learn(28);
-  stream.detector[1].ranks.settle();
-  stream.detector[1].ranks.learn(27);
-  stream.detector[1].lower[1] = {0.1 + 0.2, {80, 8}};
-  stream.detector[1].recent_rank = 0.25;
-  stream.drift = {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"};
+  EDetector::Channel width{"properties", "width", true, RankHistogram::of_values(std::vector<float>(9, 28))};
+  for (int i = 0; i < 300; ++i) width.ranks.learn(28);
+  width.ranks.settle();
+  width.ranks.learn(27);
+  width.lower[1] = {0.1 + 0.2, {80, 8}};
+  width.recent_rank = 0.25;
+  stream.rules = {{"ood-rate", {{AlertMachine::Phase::pending, {90, 9}, 4}, ""}, {{}, {0.125}, {}}},
+                  {"e-detector", {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"}, {{score_channel(300), width}, {}, {}}},
+                  {"ks", {}, {{}, {3, 0.1 + 0.2, -1}, {70, 7}}}};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
 }
@@ -115,19 +115,24 @@ TEST_CASE("alerts and streams come back as they were saved") {
   REQUIRE(stream.time_window.buckets.size() == 2);
   CHECK(stream.time_window.seconds == 60);
   CHECK(stream.time_window.buckets[0].flagged == 2);
-  CHECK(stream.rate.machine.phase == AlertMachine::Phase::pending);
-  CHECK(stream.rate.machine.held == 4);
-  REQUIRE(stream.detector.size() == 2);
-  CHECK(stream.detector[0].ranks.state().places == score_channel(300).ranks.state().places);
-  CHECK(stream.detector[1].name == "width");
-  CHECK(stream.detector[1].both_ends);
-  CHECK(stream.detector[1].ranks.state().learned == std::vector<std::uint32_t>{0, 1, 0});
-  CHECK(stream.detector[1].ranks.state().waiting == std::vector<std::uint32_t>{1, 0, 0});
-  CHECK(stream.detector[1].lower[1].wealth == 0.1 + 0.2);
-  CHECK(stream.detector[1].lower[1].since.image == 8);
-  CHECK(stream.detector[1].recent_rank == 0.25);
-  CHECK(stream.drift.machine.phase == AlertMachine::Phase::firing);
-  CHECK(stream.drift.alert_id == "a");
+  REQUIRE(stream.rules.size() == 3);
+  CHECK(stream.rules[0].watch.machine.phase == AlertMachine::Phase::pending);
+  CHECK(stream.rules[0].watch.machine.held == 4);
+  const auto& channels = stream.rules[1].detector.channels;
+  REQUIRE(channels.size() == 2);
+  CHECK(channels[0].ranks.state().places == score_channel(300).ranks.state().places);
+  CHECK(channels[1].name == "width");
+  CHECK(channels[1].both_ends);
+  CHECK(channels[1].ranks.state().learned == std::vector<std::uint32_t>{0, 300, 0});
+  CHECK(channels[1].ranks.state().waiting == std::vector<std::uint32_t>{1, 0, 0});
+  CHECK(channels[1].lower[1].wealth == 0.1 + 0.2);
+  CHECK(channels[1].lower[1].since.image == 8);
+  CHECK(channels[1].recent_rank == 0.25);
+  CHECK(stream.rules[1].name == "e-detector");
+  CHECK(stream.rules[1].watch.machine.phase == AlertMachine::Phase::firing);
+  CHECK(stream.rules[1].watch.alert_id == "a");
+  CHECK(stream.rules[2].detector.numbers == std::vector<double>{3, 0.1 + 0.2, -1});
+  CHECK(stream.rules[2].detector.begun.image == 7);
   CHECK(stream.candidates.at(0).image == 29);
 }
 

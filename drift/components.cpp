@@ -1,0 +1,196 @@
+#include "drift/components.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "core/error.hpp"
+#include "drift/envelope.hpp"
+
+namespace driftd::drift {
+namespace {
+
+using Row = Components::Row;
+
+constexpr std::uint32_t kMagic = 0x504D4344;  // "DCMP"
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kMostFitted = 2048;
+constexpr std::size_t kMostRanked = 4096;
+constexpr std::size_t kImagesPerComponent = 8;  // that a direction is fitted to, at least
+constexpr std::size_t kIterations = 12;
+constexpr std::size_t kBinGrowth = 4;  // coarse: there are many channels, and each stream keeps their bins
+
+// The columns are one vector instruction wide or two, so that the sums of all of them advance together.
+void add_scaled(Row& to, const Row& row, float scale) {
+  for (std::size_t j = 0; j < Components::kMost; ++j) to[j] += scale * row[j];
+}
+
+Row places_of(std::span<const Row> basis, std::span<const float> vector) {
+  Row places{};
+  for (std::size_t i = 0; i < basis.size(); ++i) add_scaled(places, basis[i], vector[i]);
+  return places;
+}
+
+double dot(std::span<const Row> basis, std::size_t a, std::size_t b) {
+  double sum = 0;
+  for (const auto& row : basis) sum += double{row[a]} * row[b];
+  return sum;
+}
+
+// Gram-Schmidt, each column against those before, twice for rounding. A column that depends on those before becomes 0.
+void orthonormalise(std::span<Row> basis, std::size_t count) {
+  for (std::size_t j = 0; j < count; ++j) {
+    const double before = dot(basis, j, j);
+    for (std::size_t twice = 0; twice < 2; ++twice) {
+      for (std::size_t k = 0; k < j; ++k) {
+        const auto along = static_cast<float>(dot(basis, j, k));
+        for (auto& row : basis) row[j] -= along * row[k];
+      }
+    }
+    const double left = dot(basis, j, j);
+    const auto scale = left > 1e-10 * before ? static_cast<float>(1 / std::sqrt(left)) : 0.0F;
+    for (auto& row : basis) row[j] *= scale;
+  }
+}
+
+// One step towards the directions of most variance: every centred vector, weighted with where it lies.
+std::vector<Row> iterate(std::span<const Row> basis, const std::vector<std::vector<float>>& vectors) {
+  std::vector<Row> next(basis.size());
+  for (const auto& vector : vectors) {
+    const auto places = places_of(basis, vector);
+    for (std::size_t i = 0; i < next.size(); ++i) add_scaled(next[i], places, vector[i]);
+  }
+  return next;
+}
+
+std::vector<Row> directions(const std::vector<std::vector<float>>& centred, std::size_t count,
+                            std::mt19937_64& random) {
+  std::normal_distribution<float> normal;
+  std::vector<Row> basis(centred.front().size());
+  for (auto& row : basis) std::generate_n(row.begin(), count, [&] { return normal(random); });
+  orthonormalise(basis, count);
+  for (std::size_t i = 0; i < kIterations; ++i) {
+    basis = iterate(basis, centred);
+    orthonormalise(basis, count);
+  }
+  return basis;
+}
+
+std::vector<float> mean_of(const std::vector<std::vector<float>>& vectors) {
+  std::vector<double> sums(vectors.front().size());
+  for (const auto& vector : vectors) std::ranges::transform(vector, sums, sums.begin(), std::plus<double>{});
+  std::vector<float> mean(sums.size());
+  std::ranges::transform(sums, mean.begin(),
+                         [&](double sum) { return static_cast<float>(sum / static_cast<double>(vectors.size())); });
+  return mean;
+}
+
+}  // namespace
+
+Components fit_components(std::size_t rows, const std::function<std::span<const float>(std::size_t)>& row,
+                          unsigned seed) {
+  Components components;
+  if (rows < kFewestForComponents) return components;
+  std::mt19937_64 random{seed};
+  std::vector<std::size_t> order(rows);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::shuffle(order, random);
+
+  const auto fitted = std::min(rows / 2, kMostFitted);
+  std::vector<std::vector<float>> vectors;
+  for (std::size_t i = 0; i < fitted; ++i) {
+    const auto vector = row(order[i]);
+    vectors.emplace_back(vector.begin(), vector.end());
+  }
+  const auto mean = mean_of(vectors);
+  for (auto& vector : vectors) std::ranges::transform(vector, mean, vector.begin(), std::minus<float>{});
+  components.count = std::min({Components::kMost, fitted / kImagesPerComponent, mean.size()});
+  components.fitted = fitted;
+  components.basis = directions(vectors, components.count, random);
+  components.offset = places_of(components.basis, mean);
+  for (std::size_t i = fitted; i < rows && i < fitted + kMostRanked; ++i) {
+    auto& places = components.ranked.emplace_back(places_of(components.basis, row(order[i])));
+    add_scaled(places, components.offset, -1);
+  }
+  return components;
+}
+
+std::vector<float> project(const Components& components, std::span<const float> embedding) {
+  if (embedding.size() != components.dimension()) {
+    throw Error{Errc::invalid_argument, "an embedding of " + std::to_string(embedding.size()) +
+                                            " values, where components are of " +
+                                            std::to_string(components.dimension())};
+  }
+  auto places = places_of(components.basis, embedding);
+  add_scaled(places, components.offset, -1);
+  return {places.begin(), places.begin() + static_cast<std::ptrdiff_t>(components.count)};
+}
+
+std::vector<EDetector::Channel> channels_of(const Components& components) {
+  std::vector<EDetector::Channel> channels;
+  std::vector<float> values(components.ranked.size());
+  for (std::size_t j = 0; j < components.count; ++j) {
+    std::ranges::transform(components.ranked, values.begin(), [j](const Row& row) { return row[j]; });
+    std::ranges::sort(values);
+    channels.push_back(
+        {"components", "component " + std::to_string(j + 1), true, RankHistogram::of_values(values, kBinGrowth)});
+  }
+  return channels;
+}
+
+namespace {
+
+void put(Writer& out, const std::vector<Row>& rows, std::size_t columns) {
+  out.put(static_cast<std::uint64_t>(rows.size()));
+  for (const auto& row : rows) out.append(row.data(), columns * sizeof(float));
+}
+
+std::vector<Row> get_rows(Reader& in, std::size_t columns) {
+  std::vector<Row> rows(in.count(columns * sizeof(float)));
+  for (auto& row : rows) {
+    for (std::size_t j = 0; j < columns; ++j) row[j] = in.get<float>();
+    in.require(std::ranges::all_of(row, [](float x) { return std::isfinite(x); }), "a number is not finite");
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const Components& components) {
+  auto out = begin_envelope(kMagic, kVersion);
+  out.put(static_cast<std::uint64_t>(components.count));
+  out.put(static_cast<std::uint64_t>(components.fitted));
+  put(out, {components.offset}, components.count);
+  put(out, components.basis, components.count);
+  put(out, components.ranked, components.count);
+  out.put(std::span{components.nulls.ks});
+  out.put(std::span{components.nulls.shift});
+  return seal(std::move(out));
+}
+
+Components decode_components(std::span<const std::byte> bytes) {
+  auto [version, in] = open_envelope(bytes, kMagic, kVersion, "the embeddings' components");
+  Components components;
+  components.count = in.get<std::uint64_t>();
+  in.require(components.count >= 1 && components.count <= Components::kMost, "their number is wrong");
+  components.fitted = in.get<std::uint64_t>();
+  const auto offset = get_rows(in, components.count);
+  in.require(offset.size() == 1, "there is more than one mean");
+  components.offset = offset.front();
+  components.basis = get_rows(in, components.count);
+  components.ranked = get_rows(in, components.count);
+  in.require(!components.basis.empty() && !components.ranked.empty(), "they are of no image");
+  for (auto* nulls : {&components.nulls.ks, &components.nulls.shift}) {
+    *nulls = in.floats();
+    in.require(std::ranges::is_sorted(*nulls) &&
+                   std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
+               "what windows reach without drift is not in order");
+  }
+  in.require_end();
+  return components;
+}
+
+}  // namespace driftd::drift
