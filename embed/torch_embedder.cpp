@@ -28,7 +28,7 @@ namespace {
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
 constexpr std::size_t kMostPreferred = 64;  // images collected for one call, however many threads share them
-constexpr int kTimedRuns = 3;               // the first runs of a TorchScript program also compile it
+constexpr std::size_t kTimedRuns = 2;  // after those of verify(), in which a TorchScript program is compiled, too
 
 using Program = std::function<at::Tensor(const at::Tensor&)>;
 

@@ -29,7 +29,7 @@ import preparing
 import report
 from workloads import WORKLOADS, named
 
-CONTESTANTS = "driftd-bf16,driftd-int8,openvino-bf16,openvino-int8,tutorial"
+CONTESTANTS = "driftd-bf16,driftd-int8-sq8,openvino-bf16,openvino-int8,tutorial"
 
 
 def whole_numbers(text):
@@ -61,7 +61,9 @@ def parse(arguments):
 
 
 def prepare(options, failures):
-    named(failures, "references", lambda: preparing.references(options.build))
+    for name in options.contestants.split(","):
+        if name.startswith("driftd-"):
+            named(failures, name, lambda name=name: preparing.reference(options.build, name.removeprefix("driftd-")))
     named(failures, "tutorial", lambda: preparing.environment("tutorial"))
     named(failures, "search", lambda: preparing.environment("search"))
     named(failures, "openvino", preparing.openvino_models)

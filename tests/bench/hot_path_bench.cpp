@@ -26,8 +26,8 @@ namespace fs = std::filesystem;
 using namespace driftd;
 
 constexpr int kDecodeRuns = 5;
-constexpr int kEmbedRuns = 12;
-constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16, 64};
+constexpr int kEmbedRuns = 10;
+constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16};
 
 double thread_ms() {
   timespec now{};

@@ -75,13 +75,15 @@ def bundle(build, precision):
     return once(CACHE / "models" / precision, make)
 
 
-def references(build):
-    """The folder with a reference for each precision, of the same vectors."""
+def reference(build, name):
+    """The reference of a driftd contestant: PRECISION, or PRECISION-KIND for another index than exact search. All hold the same vectors."""
+    precision, _, kind = name.partition("-")
+    kind = kind or "flat"
     maker = build / "tests/bench/make_reference"
     if not maker.exists():
         raise Failed(f"{maker} is missing: cmake --build --preset release --target driftd make_reference hot_path_bench search_bench")
     models = [bundle(build, precision) for precision in PRECISIONS]
-    return once(CACHE / "references", lambda path: call(maker, ROWS, SEED, path, *models))
+    return once(CACHE / "references" / kind, lambda path: call(maker, ROWS, SEED, kind, path, *models)) / precision
 
 
 def openvino_models():
@@ -93,7 +95,7 @@ def openvino_models():
 
 def flat_index(build):
     """The vectors as a FAISS file, which FAISS's own library reads."""
-    return references(build) / "fp32/versions/1/vectors.faiss"
+    return reference(build, "fp32") / "versions/1/vectors.faiss"
 
 
 def quantised_index(build):

@@ -29,7 +29,7 @@ import preparing
 from preparing import HERE, ROOT, SIZES, call
 from server import Driftd, Failed, Peer
 
-CONTESTANTS = "driftd-bf16,driftd-int8,openvino-bf16,openvino-int8,tutorial"
+CONTESTANTS = "driftd-bf16,driftd-int8-sq8,openvino-bf16,openvino-int8,tutorial"
 WARM_UP = 1  # seconds of load before each measurement
 FEWEST = 20  # requests; a measurement of fewer is repeated for twice as long, at most LONGEST seconds
 LONGEST = 60
@@ -54,11 +54,12 @@ def parse(arguments):
 
 
 def start(name, build, settings, stack):
-    """Starts a contestant. All indexes hold the same vectors; openvino-int8 reads them in 8 bits, which is its fastest."""
+    """Starts a contestant: driftd-PRECISION[-KIND], openvino-bf16, openvino-int8 (with 8-bit vectors), tutorial[-WORKERS]. All indexes
+    hold the same vectors."""
     work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="driftd-race-")))
     kind, _, variant = name.partition("-")
     if kind == "driftd":
-        server = Driftd(name, build / "driftd", preparing.references(build) / variant, work, settings)
+        server = Driftd(name, build / "driftd", preparing.reference(build, variant), work, settings)
     elif kind == "openvino":
         index = preparing.quantised_index(build) if variant == "int8" else preparing.flat_index(build)
         environment = {"PEER_MODEL": str(preparing.openvino_models() / f"{variant}.xml"), "PEER_INDEX": str(index)}

@@ -4,8 +4,8 @@ import pathlib
 import statistics
 
 NOTES = pathlib.Path(__file__).with_name("performance_notes.md")
-COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
-PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8": "openvino-int8"}
+COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8-sq8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
+PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8-sq8": "openvino-int8"}
 HEAD = """# How fast it is
 
 {machine}, {date}. ResNet-18 shape (512 values, random weights), 100,000 reference images, three neighbours, JPEG in, one machine for
@@ -50,14 +50,16 @@ def bounds(workloads):
     """ms a request that cannot be avoided, both cores busy: embedding and search at their best batch, and decoding."""
     stages = figures_of(workloads, "stages") or {}
     search = (figures_of(workloads, "search") or {}).get("driftd") or {}
-    flat = [row for row in search.get("results", ()) if row["kind"] == "flat" and row["rows"] == 100_000]
+    ms = {row["kind"]: row["ms"] for row in search.get("results", ()) if row["rows"] == 100_000}
     found = {}
-    for name, stage in stages.items():
-        if name.startswith("driftd") and flat:
-            embed = min(stage["embed_ms"].values())
-            found[name] = {"embed": embed, "search": flat[0]["ms"]["8"], "decode": stage["decode_ms"]["224x224"] / 2,
-                           "embed_one": stage["embed_ms"]["1"], "search_one": flat[0]["ms"]["1"], "decode_one": stage["decode_ms"]["224x224"],
-                           "audit": embed + flat[0]["ms"]["64"] + stage["decode_ms"]["640x480"] / 2}  # fmt: skip
+    for name, kind in (("driftd-bf16", "flat"), ("driftd-fp32", "flat"), ("driftd-int8-sq8", "sq8")):
+        stage = stages.get(name.removesuffix("-sq8"))
+        if not stage or kind not in ms:
+            continue
+        embed = min(stage["embed_ms"].values())
+        found[name] = {"embed": embed, "search": ms[kind]["8"], "decode": stage["decode_ms"]["224x224"] / 2,
+                       "embed_one": stage["embed_ms"]["1"], "search_one": ms[kind]["1"], "decode_one": stage["decode_ms"]["224x224"],
+                       "audit": embed + ms[kind]["64"] + stage["decode_ms"]["640x480"] / 2}  # fmt: skip
     return found
 
 

@@ -12,8 +12,7 @@ import time
 import load
 import preparing
 import race
-from preparing import CACHE, HERE, SIZES, call
-from server import Driftd
+from preparing import HERE, SIZES, call
 
 PRECISIONS = ("bf16", "int8", "fp32")
 STREAM_VECTORS = 64  # distinct ones that the streams are sent
@@ -37,15 +36,14 @@ def stages(options, failures):
     """Decoding and embedding alone, ours and OpenVINO's: their sum is the bound that everything else is held against."""
     folders = [preparing.photographs() / size for size in SIZES]
     bench = options.build / "tests/bench/hot_path_bench"
-    found = {}
+    commands = {}
     for precision in PRECISIONS:
-        work = lambda p=precision: last_json(call(bench, preparing.bundle(options.build, p), *folders))  # noqa: E731
-        found[f"driftd-{precision}"] = named(failures, f"driftd-{precision}", work)
+        commands[f"driftd-{precision}"] = lambda p=precision: call(bench, preparing.bundle(options.build, p), *folders)
     for precision in ("bf16", "int8"):
-        command = [HERE / "peers/stages.py", preparing.CACHE / "openvino" / f"{precision}.xml", *folders]
-        work = lambda c=command: last_json(call(preparing.environment("openvino"), *c))  # noqa: E731
-        named(failures, "openvino models", preparing.openvino_models)
-        found[f"openvino-{precision}"] = named(failures, f"openvino-{precision}", work)
+        commands[f"openvino-{precision}"] = lambda p=precision: call(
+            preparing.environment("openvino"), HERE / "peers/stages.py", preparing.openvino_models() / f"{p}.xml", *folders
+        )
+    found = {name: named(failures, name, lambda c=command: last_json(c())) for name, command in commands.items()}
     return {name: figures for name, figures in found.items() if figures}
 
 
@@ -145,8 +143,8 @@ def audit(options, failures):
     """Images a second of a whole audit, start-up left out: the difference of a long and a short run."""
     folder = preparing.photographs() / "audit"
     found = {}
-    for precision in ("bf16", "int8"):
-        found[f"driftd-{precision}"] = named(failures, f"driftd-{precision}", lambda p=precision: driftd_audit(options, folder, p))
+    for precision, name in (("bf16", "bf16"), ("int8", "int8-sq8")):
+        found[f"driftd-{name}"] = named(failures, f"driftd-{name}", lambda n=name: driftd_audit(options, folder, n))
 
         def peer(p=precision):
             # Its search goes through BLAS, which needs the vectors as they are.
@@ -157,7 +155,7 @@ def audit(options, failures):
     return {name: {"images_per_second": rate} for name, rate in found.items() if rate}
 
 
-def driftd_audit(options, folder, precision):
+def driftd_audit(options, folder, name):
     files = sorted(folder.iterdir())
     with tempfile.TemporaryDirectory(prefix="driftd-audit-") as work:
 
@@ -165,7 +163,7 @@ def driftd_audit(options, folder, precision):
             listing = pathlib.Path(work, f"{count}.txt")
             listing.write_text("".join(f"{files[i % len(files)]}\n" for i in range(count)), encoding="utf-8")
             start = time.monotonic()
-            reference = preparing.references(options.build) / precision
+            reference = preparing.reference(options.build, name)
             call(options.build / "driftd", "audit", "run", "--reference", reference, "--images", listing, "--out", f"{work}/{count}",
                  "--evidence", 0, "--quiet", "--fail-on", "ood_rate.lower > 1")  # fmt: skip
             return time.monotonic() - start
@@ -198,17 +196,16 @@ def start(options, failures):
 
 def files_mib(options, name):
     """What cannot be avoided: the model's and the reference's files."""
-    precision = name.removeprefix("driftd-")
+    reference = name.removeprefix("driftd-")
 
     def size(paths):
         return sum(path.stat().st_size for path in paths) / 2**20
 
-    return {"model_mib": size(preparing.bundle(options.build, precision).glob("*.pt2")),
-            "reference_mib": size((preparing.references(options.build) / precision).rglob("vectors.faiss"))}  # fmt: skip
+    return {"model_mib": size(preparing.bundle(options.build, reference.partition("-")[0]).glob("*.pt2")),
+            "reference_mib": size(preparing.reference(options.build, reference).rglob("vectors.faiss"))}  # fmt: skip
 
 
 WORKLOADS = {
     "stages": stages, "score": score, "audit": audit, "start": start, "open": constant_rate, "sizes": sizes,
     "concurrency": concurrency, "streams": streams, "search": search,
 }  # fmt: skip
-__all__ = ["CACHE", "WORKLOADS", "Driftd"]

@@ -1,4 +1,4 @@
-"""Search alone, by libraries that one installs with pip: ms a query, recall and memory. Prints one JSON line.
+"""Search alone, by libraries that one installs with pip: ms a query, recall and memory. Prints a JSON line for each.
 
 usage: python searches.py ROWS BATCHES [LIBRARY,...]
 Vectors are of the same make as those of search_bench: 200 Gaussians in 16 latent dimensions mapped into 512, with noise, of unit
