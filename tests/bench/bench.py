@@ -13,7 +13,7 @@ workloads (default: all):
   search       search alone, by kind and size, beside faiss-cpu, hnswlib and usearch
 
 --prepare only makes what is needed, in a cache folder (environments, photographs, models, references: 20 minutes the first time).
-All of it takes 20 minutes, --quick 8. --report FILE writes the page again from a JSON file. What fails is named at the end.
+All of it takes 20 minutes, --quick 10. --report FILE writes the page again from a JSON file. What fails is named at the end.
 """
 
 import argparse
@@ -46,6 +46,7 @@ def parse(arguments):
     add("--rounds", type=int, default=2, help="of score (default: 2)")
     add("--images", type=int, default=1024, help="of audit (default: 1024)")
     add("--rows", type=whole_numbers, default=[1_000, 10_000, 100_000], help="of search (default: 1000,10000,100000)")
+    add("--client-counts", type=whole_numbers, default=[1, 2, 4, 8, 16, 32, 64, 128, 256], help="of concurrency (default: 1 to 256, doubling)")
     add("--streams", type=whole_numbers, default=[1, 100, 1_000, 10_000], help="default: 1,100,1000,10000")
     add("--libraries", nargs="*", default=[], help="of search, separated by commas (default: all)")
     add("--quick", action="store_true", help="shorter: 3 s, one round, 384 images, fewer libraries")

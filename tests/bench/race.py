@@ -65,6 +65,8 @@ def start(name, build, settings, stack):
         environment = {"PEER_MODEL": str(preparing.openvino_models() / f"{variant}.xml"), "PEER_INDEX": str(index)}
         command = ["openvino_app:app", "--loop", "uvloop", "--http", "httptools"]
         server = Peer(name, preparing.environment("openvino"), command, work, environment)
+    elif kind != "tutorial":
+        raise Failed(f"there is no contestant {name}: there are driftd-PRECISION[-KIND], openvino-bf16, openvino-int8, tutorial[-WORKERS]")
     else:
         workers = int(variant or 1)
         threads = max(1, len(os.sched_getaffinity(0)) // workers)

@@ -176,7 +176,8 @@ def draw(workloads, path):
             axes.axhline(1e3 / (bound["embed"] + bound["search"] + bound["decode"]), color=COLOURS.get(name), linewidth=1, linestyle="--")
     axes.set_xticks(range(len(clients)), [f"{c} clients" if c > 1 else "1 client" for c in clients])
     axes.set_ylabel("requests per second (dashed: the bound)")
-    axes.legend(frameon=False)
+    if names:
+        axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

@@ -111,7 +111,7 @@ def concurrency(options, failures):
 
     def work():
         with started(options, "driftd-bf16") as server:
-            for clients in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+            for clients in options.client_counts:
                 rows.append({"clients": clients} | race.measure(server, preparing.photographs() / SIZES[0], "raw", clients, options.seconds))
 
     named(failures, "driftd-bf16", work)
