@@ -300,8 +300,10 @@ int serve(const Config& config, std::ostream& out) {
 
   const auto bundle = embed::read_bundle(model_directory(config.model.directory, config.references.at("default")));
   metrics.set_model(bundle.id());
-  auto embedder = embed::load_embedder(bundle, embedder_options(config.model));
+  // The model is loaded and timed while the references are read and verified.
+  auto loading = std::async(std::launch::async, [&] { return embed::load_embedder(bundle, embedder_options(config.model)); });
   const auto references = load_references(config, bundle, metrics, not_ready_because);
+  auto embedder = loading.get();
 
   asio::io_context background_io{1};
   Memory memory{config, bundle, references, background_io, metrics};

@@ -8,6 +8,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <map>
+#include <utility>
 
 #include "core/guarded.hpp"
 
@@ -74,7 +75,33 @@ struct Metrics::Impl {
   Family<Gauge>& builds = BuildGauge().Name("driftd_build_info").Help("Constant 1; the version is a label.").Register(registry);
   Family<Gauge>& models = BuildGauge().Name("driftd_model_info").Help("Constant 1; the model is a label.").Register(registry);
 
-  Guarded<std::map<std::string, Histogram::BucketBoundaries>> score_buckets;  // by reference
+  // What each image and request touches. A family finds its series by hashing a map of labels; these are found by name.
+  struct Scored {
+    Counter* in;
+    Counter* ood;
+    Histogram* score;
+    Histogram* p_value;
+  };
+  struct Answered {
+    Counter* count;
+    Histogram* seconds;
+  };
+  Guarded<std::map<std::string, Histogram::BucketBoundaries>> score_buckets;     // by reference
+  Guarded<std::map<std::string, Scored>> scored;                                 // by reference and stream, as bounded as they are
+  Guarded<std::map<std::pair<std::string, int>, Answered>> answered;             // by route and status
+  std::map<std::string, Histogram*, std::less<>> stage;                          // constant after construction
+
+  Answered series_of(const std::string& route, int status) {
+    return {&requests.Add({{"route", route}, {"status", std::to_string(status)}}), &durations.Add({{"route", route}}, kSeconds)};
+  }
+
+  // Both decisions exist from a stream's first image on.
+  Scored series_of(const std::string& reference, const std::string& stream) {
+    const auto buckets = score_buckets.with([&](auto& all) { return all[reference]; });
+    return {&images.Add({{"reference", reference}, {"stream", stream}, {"decision", "in"}}),
+            &images.Add({{"reference", reference}, {"stream", stream}, {"decision", "ood"}}),
+            &scores.Add({{"reference", reference}}, buckets), &p_values.Add({{"reference", reference}}, kPValues)};
+  }
 };
 
 Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
@@ -88,7 +115,7 @@ Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
   review_queue(0, 0, 0);
   shadow(0);
   for (const auto* reason : {"connections", "framing", "header", "timeout", "queue_full"}) impl_->rejections.Add({{"reason", reason}});
-  for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stages.Add({{"stage", stage}}, kSeconds);
+  for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stage[stage] = &impl_->stages.Add({{"stage", stage}}, kSeconds);
 }
 
 Metrics::~Metrics() = default;
@@ -122,13 +149,14 @@ void Metrics::rechecked(const std::string& reference, std::size_t found, std::si
 }
 
 void Metrics::scored(const std::string& reference, const std::string& stream, bool ood, double score, double p_value) {
-  for (const bool decision : {false, true}) {  // both series exist from a stream's first image on
-    auto& counter = impl_->images.Add({{"reference", reference}, {"stream", stream}, {"decision", decision ? "ood" : "in"}});
-    if (decision == ood) counter.Increment();
-  }
-  impl_->p_values.Add({{"reference", reference}}, kPValues).Observe(p_value);
-  const auto buckets = impl_->score_buckets.with([&](auto& all) { return all[reference]; });
-  impl_->scores.Add({{"reference", reference}}, buckets).Observe(score);
+  const auto series = impl_->scored.with([&](auto& all) {
+    auto name = reference + '\n' + stream;
+    const auto found = all.find(name);
+    return found != all.end() ? found->second : all.emplace(std::move(name), impl_->series_of(reference, stream)).first->second;
+  });
+  (ood ? series.ood : series.in)->Increment();
+  series.p_value->Observe(p_value);
+  series.score->Observe(score);
 }
 
 void Metrics::stream_window(const std::string& stream, double rate, double lower, double upper) {
@@ -146,11 +174,16 @@ void Metrics::alert_state(const std::string& stream, const std::string& rule, in
   impl_->alerts.Add({{"stream", stream}, {"rule", rule}}).Set(state);
 }
 
-void Metrics::stage(std::string_view stage, double seconds) { impl_->stages.Add({{"stage", std::string{stage}}}, kSeconds).Observe(seconds); }
+void Metrics::stage(std::string_view stage, double seconds) { impl_->stage.find(stage)->second->Observe(seconds); }
 
 void Metrics::http_request(std::string_view route, int status, double seconds) {
-  impl_->requests.Add({{"route", std::string{route}}, {"status", std::to_string(status)}}).Increment();
-  impl_->durations.Add({{"route", std::string{route}}}, kSeconds).Observe(seconds);
+  const auto series = impl_->answered.with([&](auto& all) {
+    std::pair name{std::string{route}, status};
+    const auto found = all.find(name);
+    return found != all.end() ? found->second : all.emplace(name, impl_->series_of(name.first, status)).first->second;
+  });
+  series.count->Increment();
+  series.seconds->Observe(seconds);
 }
 
 void Metrics::rejected(std::string_view reason) { impl_->rejections.Add({{"reason", std::string{reason}}}).Increment(); }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
@@ -12,22 +14,24 @@ namespace driftd::api {
 namespace asio = boost::asio;
 
 asio::awaitable<Score> ScoreBatcher::score(Reference reference, std::vector<float> vector, ScoreOptions options) {
-  auto start = [this](auto handler, Reference r, std::vector<float> v, ScoreOptions o) {
-    submit({std::move(r), std::move(v), std::move(o), resumption<Score>(std::move(handler))});
+  const auto executor = co_await asio::this_coro::executor;
+  auto start = [waiting = waiting_, executor](auto handler, Reference r, std::vector<float> v, ScoreOptions o) {
+    Job job{std::move(r), std::move(v), std::move(o), resumption<Score>(std::move(handler))};
+    const bool lead = waiting->with([&](Waiting& all) {
+      all.jobs.push_back(std::move(job));
+      return !std::exchange(all.searching, true);
+    });
+    // Behind the requests whose embeddings came in the same batch: they are about to ask, too.
+    if (lead) asio::post(executor, [waiting] { search(*waiting); });
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Score)>(
       std::move(start), asio::use_awaitable, std::move(reference), std::move(vector), std::move(options));
 }
 
-void ScoreBatcher::submit(Job job) {
-  const bool lead = waiting_.with([&](Waiting& waiting) {
-    waiting.jobs.push_back(std::move(job));
-    return !std::exchange(waiting.searching, true);
-  });
-  if (!lead) return;
+void ScoreBatcher::search(Guarded<Waiting>& all) {
   for (;;) {
     std::vector<Job> batch;
-    waiting_.with([&](Waiting& waiting) {
+    all.with([&](Waiting& waiting) {
       // One state of one reference, asked for in one way; who asks for another waits for the next turn.
       const auto alike = [&](const Job& other) {
         return batch.empty() || (other.reference.items == batch.front().reference.items && other.options == batch.front().options &&
@@ -49,12 +53,12 @@ void ScoreBatcher::submit(Job job) {
 }
 
 void ScoreBatcher::run(std::vector<Job> jobs) {
-  Matrix vectors{0, jobs.front().vector.size()};
-  for (const auto& job : jobs) {
-    vectors.data.insert(vectors.data.end(), job.vector.begin(), job.vector.end());
-    ++vectors.rows;
-  }
   try {
+    Matrix vectors{0, jobs.front().vector.size()};
+    for (const auto& job : jobs) {
+      vectors.data.insert(vectors.data.end(), job.vector.begin(), job.vector.end());
+      ++vectors.rows;
+    }
     auto scores = api::score(jobs.front().reference, vectors, jobs.front().options);
     for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].done(nullptr, std::move(scores[i]));
   } catch (...) {

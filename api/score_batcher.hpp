@@ -1,8 +1,9 @@
 // Lets requests that are scored at the same time share one pass over the reference's vectors.
 //
-// Whoever finds nobody searching searches for all that wait; the others hold no thread meanwhile. A single request is
-// searched for at once; eight that wait cost little more than one, because an exact search is bound by reading the
-// vectors (docs/search.md). Answers do not depend on the company: a search gives the same bits in any batch.
+// Whoever finds nobody searching searches for all that wait, once the executor has run what was ready before; the others
+// hold no thread meanwhile. A single request is searched for at once; eight that wait cost little more than one, because
+// an exact search is bound by reading the vectors (docs/search.md). Answers do not depend on the company: a search gives
+// the same bits in any batch.
 //
 // Thread-safe. As many may wait as the caller admits; a batch takes at most kMostAtOnce.
 #pragma once
@@ -12,6 +13,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "api/reference.hpp"
@@ -38,10 +40,11 @@ class ScoreBatcher {
     bool searching = false;
   };
 
-  void submit(Job job);
+  static void search(Guarded<Waiting>& all);  // until nobody waits
   static void run(std::vector<Job> jobs);
 
-  Guarded<Waiting> waiting_;
+  // Shared with the search under way, which looks whether anybody else waits after it has answered the last request.
+  std::shared_ptr<Guarded<Waiting>> waiting_ = std::make_shared<Guarded<Waiting>>();
 };
 
 }  // namespace driftd::api

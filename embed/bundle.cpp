@@ -229,7 +229,7 @@ Bundle read_bundle(const fs::path& directory) {
   bundle.directory = directory;
   bundle.name = root.at("name").text();
   bundle.hash = manifest.hash;
-  bundle.precision = root.at("precision").one_of<std::string>({{"fp32", "fp32"}, {"bf16", "bf16"}});
+  bundle.precision = root.at("precision").one_of<std::string>({{"fp32", "fp32"}, {"bf16", "bf16"}, {"int8", "int8"}});
   bundle.dimension = static_cast<std::size_t>(root.at("dimension").integer(1, kMaxDimension));
   bundle.pools = read_pools(root.at("pools"), bundle.dimension);
   bundle.preprocess = read_preprocess(root.at("preprocess"));

@@ -30,7 +30,7 @@ struct Bundle {
   std::filesystem::path directory;
   std::string name;       // "efficientnet-lite0"
   std::string hash;       // SHA-256 of model.json, which names the hash of all else
-  std::string precision;  // "fp32", "bf16"
+  std::string precision;  // "fp32", "bf16", "int8"
   std::size_t dimension = 0;
   std::vector<Pool> pools;  // in the order of the embedding; each has unit L2 norm
   Preprocess preprocess;

@@ -21,15 +21,15 @@ class Embedder {
   // finite.
   [[nodiscard]] virtual Matrix embed(MatrixView images) = 0;
 
-  // The batch that is worth collecting: the one that takes least time for each image, measured when the model was
-  // loaded. Any other number of images is run in several passes.
+  // How many images are worth collecting: for each thread the batch that takes least time for each image, measured when
+  // the model was loaded. Any other number of images is run in several passes.
   [[nodiscard]] virtual std::size_t preferred_batch() const = 0;
 };
 
 struct EmbedderOptions {
   enum class Format { any, torchscript, aotinductor };
   Format format = Format::any;  // any: aotinductor where the bundle has it and it loads, else torchscript
-  int threads = 0;              // inside one embed(); 0: all cores
+  int threads = 0;              // inside one embed(); 0: all cores. They share out the images, or one image's layers
   // Batch sizes by a fixed rule instead of by measurement, which may choose others in each process. Batches of two sizes
   // can differ in the last bit; with this, the same images in the same order give the same bits on one kind of machine.
   bool reproducible = false;

@@ -1,7 +1,7 @@
 // The one file that includes LibTorch: TorchScript and AOTInductor behind Embedder.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,9 +12,11 @@
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <omp.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/script.h>
 
+#include "core/crew.hpp"
 #include "core/error.hpp"
 #include "embed/batch_plan.hpp"
 #include "embed/embedder.hpp"
@@ -25,9 +27,16 @@ namespace {
 // Batch sizes that a TorchScript file, which takes any, is run with: LibTorch optimises a program anew for each size it
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
-constexpr int kTimedRuns = 3;  // the first runs of a TorchScript program also compile it
+constexpr std::size_t kMostPreferred = 64;  // images collected for one call, however many threads share them
+constexpr std::size_t kTimedRuns = 2;  // after those of verify(), in which a TorchScript program is compiled, too
 
 using Program = std::function<at::Tensor(const at::Tensor&)>;
+
+double thread_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 // What LibTorch threw, without its stack trace.
 std::string reason(const std::exception& failure) {
@@ -60,15 +69,16 @@ Program load_torchscript(const std::filesystem::path& path) {
   return [optimised](const at::Tensor& images) { return optimised->forward({images}).toTensor(); };
 }
 
-Program load_aotinductor(const std::filesystem::path& path) {
+// runs: how many may be under way at the same time. They share the weights.
+Program load_aotinductor(const std::filesystem::path& path, std::size_t runs) {
   require_processor(path);
-  auto loader = std::make_shared<torch::inductor::AOTIModelPackageLoader>(path.string());
+  auto loader = std::make_shared<torch::inductor::AOTIModelPackageLoader>(path.string(), "model", false, runs);
   return [loader](const at::Tensor& images) { return loader->run({images}).at(0); };
 }
 
-Program load_program(const Bundle::Weights& weights) try {
+Program load_program(const Bundle::Weights& weights, std::size_t runs) try {
   return weights.format == Bundle::WeightsFormat::torchscript ? load_torchscript(weights.path)
-                                                              : load_aotinductor(weights.path);
+                                                              : load_aotinductor(weights.path, runs);
 } catch (const Error&) {
   throw;
 } catch (const std::exception& failure) {
@@ -82,11 +92,13 @@ class TorchEmbedder final : public Embedder {
         height_{bundle.preprocess.height},
         width_{bundle.preprocess.width},
         dimension_{bundle.dimension},
-        threads_{options.threads},
-        reproducible_{options.reproducible} {
+        threads_{options.threads > 0 ? static_cast<std::size_t>(options.threads)
+                                     : std::max<std::size_t>(1, std::thread::hardware_concurrency())},
+        crew_{threads_ - 1} {
     for (const Bundle::Weights& weights : bundle.weights) {
       if (weights.format == format) add_program(bundle, weights);
     }
+    if (!options.reproducible) measure(bundle);
   }
 
   [[nodiscard]] Matrix embed(MatrixView images) override {
@@ -94,29 +106,49 @@ class TorchEmbedder final : public Embedder {
       throw Error{Errc::invalid_argument, "an image has " + std::to_string(images.cols) + " values; model " + name_ +
                                               " reads " + std::to_string(input_size())};
     }
+    // As many images as there are threads, or a multiple of that, are shared out: each thread computes its own. Threads
+    // that work on one image together meet after every layer, and wait there for whichever the system has put aside.
     Matrix embeddings{images.rows, dimension_};
-    std::size_t done = 0;
-    for (const std::size_t size : plan_batches(images.rows, sizes_)) {
-      const std::size_t count = std::min(size, images.rows - done);
-      run(size, {count, images.cols, images.data + done * images.cols}, embeddings.data.data() + done * dimension_);
-      done += count;
-    }
+    const std::size_t share = threads_ > 1 ? images.rows / threads_ : 0;
+    std::vector<Run> runs;
+    for (std::size_t thread = 0; share > 0 && thread < threads_; ++thread) append_runs(thread * share, share, runs);
+    crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
+    runs.clear();
+    append_runs(share * threads_, images.rows - share * threads_, runs);
+    for (const Run& rest : runs) run(rest, images, threads_, embeddings);
     return embeddings;
   }
 
-  [[nodiscard]] std::size_t preferred_batch() const override { return best_batch(sizes_); }
+  [[nodiscard]] std::size_t preferred_batch() const override {
+    return std::max(best_batch(sizes_), std::min(kMostPreferred, best_batch(sizes_) * threads_));
+  }
 
  private:
+  // Images [first, first + count), in one batch of a program.
+  struct Run {
+    std::size_t size = 0;  // of the batch, at least count
+    std::size_t first = 0;
+    std::size_t count = 0;
+  };
+
+  void append_runs(std::size_t first, std::size_t count, std::vector<Run>& runs) const {
+    const std::size_t end = first + count;
+    for (const std::size_t size : plan_batches(count, sizes_)) {
+      runs.push_back({size, first, std::min(size, end - first)});
+      first += runs.back().count;
+    }
+  }
+
   [[nodiscard]] std::size_t input_size() const { return std::size_t{3} * height_ * width_; }
 
   void add_program(const Bundle& bundle, const Bundle::Weights& weights) {
-    const Program program = load_program(weights);
+    const Program program = load_program(weights, threads_);
     std::vector<std::size_t> sizes(std::begin(kTorchScriptSizes), std::end(kTorchScriptSizes));
     if (weights.batch > 0) sizes = {static_cast<std::size_t>(weights.batch)};
     for (const std::size_t size : sizes) {
       programs_[size] = program;
       verify(bundle, weights.path, size);
-      sizes_.push_back({size, reproducible_ ? usual_cost(bundle, size) : measure(bundle, size)});
+      sizes_.push_back({size, usual_cost(bundle, size)});
     }
   }
 
@@ -124,10 +156,8 @@ class TorchEmbedder final : public Embedder {
   void verify(const Bundle& bundle, const std::filesystem::path& path, std::size_t size) {
     const MatrixView input = bundle.golden_input;
     Matrix output{input.rows, dimension_};
-    for (std::size_t row = 0; row < input.rows; row += size) {
-      run(size, {std::min(size, input.rows - row), input.cols, input.data + row * input.cols},
-          output.data.data() + row * dimension_);
-    }
+    for (std::size_t row = 0; row < input.rows; row += size)
+      run({size, row, std::min(size, input.rows - row)}, input, threads_, output);
     float worst = 0;
     for (std::size_t i = 0; i < output.data.size(); ++i)
       worst = std::max(worst, std::abs(output.data[i] - bundle.golden_output.data[i]));
@@ -144,29 +174,35 @@ class TorchEmbedder final : public Embedder {
     return bundle.precision == "fp32" ? 1.3 * images - 0.3 : images + 0.5;
   }
 
-  // Seconds that one run takes, at best. Which size is worth its while depends on model, precision and caches:
-  // EfficientNet-Lite0 gains from batch 8 in bf16 and loses a third of its speed or more by it in fp32.
-  double measure(const Bundle& bundle, std::size_t size) {
-    std::vector<float> embedding(dimension_);
-    std::chrono::duration<double> best{std::chrono::hours{1}};
-    for (int i = 0; i < kTimedRuns; ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      run(size, {1, input_size(), bundle.golden_input.data.data()}, embedding.data());
-      best = std::min<std::chrono::duration<double>>(best, std::chrono::steady_clock::now() - start);
+  // The processor time that a run takes on one thread, at best, while the other threads run, too. Which size is worth
+  // its while depends on model, precision and caches: EfficientNet-Lite0 gains from batch 8 in bf16 and loses a third
+  // of its speed or more by it in fp32. Not the time that passes, which on a busy machine says more of its other work.
+  void measure(const Bundle& bundle) {
+    if (sizes_.size() < 2) return;
+    std::vector<double> seconds(sizes_.size() * kTimedRuns);
+    crew_.each(seconds.size(), [&](std::size_t i) {
+      Matrix embedding{1, dimension_};
+      const double start = thread_seconds();
+      run({sizes_[i / kTimedRuns].size, 0, 1}, bundle.golden_input, 1, embedding);
+      seconds[i] = thread_seconds() - start;
+    });
+    for (std::size_t i = 0; i < sizes_.size(); ++i) {
+      const auto first = seconds.begin() + static_cast<std::ptrdiff_t>(i * kTimedRuns);
+      sizes_[i].cost = std::max(*std::min_element(first, first + kTimedRuns), 1e-9);
     }
-    return std::max(best.count(), 1e-9);
   }
 
-  // Runs one batch, padded with zeros to size, and writes images.rows embeddings to out.
-  void run(std::size_t size, MatrixView images, float* out) try {
-    set_threads();
+  // Runs one batch, padded with zeros to its size, and writes the embeddings to their rows.
+  void run(const Run& part, MatrixView images, std::size_t threads, Matrix& embeddings) try {
+    set_threads(threads);
     const c10::InferenceMode inference;
-    const auto full = static_cast<std::int64_t>(size);
-    const auto rows = static_cast<std::int64_t>(images.rows);
+    const auto full = static_cast<std::int64_t>(part.size);
+    const auto rows = static_cast<std::int64_t>(part.count);
     // LibTorch has no tensor of const data; the programs only read their input.
-    at::Tensor batch = at::from_blob(const_cast<float*>(images.data), {rows, 3, height_, width_}, at::kFloat);
+    auto* pixels = const_cast<float*>(images.data + part.first * images.cols);
+    at::Tensor batch = at::from_blob(pixels, {rows, 3, height_, width_}, at::kFloat);
     if (rows < full) batch = at::constant_pad_nd(batch, {0, 0, 0, 0, 0, 0, 0, full - rows});
-    const at::Tensor result = programs_.at(size)(batch).contiguous();
+    const at::Tensor result = programs_.at(part.size)(batch).contiguous();
     if (result.scalar_type() != at::kFloat || result.dim() != 2 || result.size(0) != full ||
         result.size(1) != static_cast<std::int64_t>(dimension_)) {
       throw Error{
@@ -174,33 +210,32 @@ class TorchEmbedder final : public Embedder {
           "model " + name_ + " returned a tensor of another shape or type than model.json says; export it again"};
     }
     const float* values = result.const_data_ptr<float>();
-    const std::size_t count = images.rows * dimension_;
+    const std::size_t count = part.count * dimension_;
     if (!std::all_of(values, values + count, [](float value) { return std::isfinite(value); })) {
       throw Error{Errc::internal, "model " + name_ + " returned a value that is not finite"};
     }
-    std::copy_n(values, count, out);
+    std::copy_n(values, count, embeddings.row(part.first).begin());
   } catch (const Error&) {
     throw;
   } catch (const std::exception& failure) {
     throw Error{Errc::internal, "model " + name_ + " failed: " + reason(failure)};
   }
 
-  // OpenMP keeps its thread count for each thread, and the thread that runs need not be the one that loaded.
-  void set_threads() const {
-    thread_local int current = 0;
-    const int wanted = threads_ > 0 ? threads_ : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    if (std::exchange(current, wanted) != wanted) at::set_num_threads(wanted);
+  // For the calling thread: OpenMP keeps the count for each. Not at::set_num_threads(), which is for the whole process.
+  static void set_threads(std::size_t wanted) {
+    (void)at::get_num_threads();  // LibTorch sets a thread's count once, when it is first asked: before we do
+    omp_set_num_threads(static_cast<int>(wanted));
   }
 
   const std::string name_;
   const std::int64_t height_;
   const std::int64_t width_;
   const std::size_t dimension_;
-  const int threads_;
-  const bool reproducible_;
+  const std::size_t threads_;
   // Constant after construction.
   std::map<std::size_t, Program> programs_;  // by batch size
   std::vector<BatchSize> sizes_;
+  Crew crew_;  // last: its threads use the above
 };
 
 }  // namespace

@@ -16,9 +16,9 @@
 #include <string>
 #include <utility>
 
+#include "core/crew.hpp"
 #include "core/error.hpp"
 #include "core/guarded.hpp"
-#include "index/crew.hpp"
 #include "index/faiss_index.hpp"
 #include "index/gpu.hpp"
 #include "index/scan.hpp"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "index/crew.hpp"
+#include "core/crew.hpp"
 #include "index/scan_kernel.hpp"
 
 namespace driftd::index {

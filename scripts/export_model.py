@@ -9,7 +9,12 @@ and returns float32 embeddings (N, dimension): average pools of feature maps, ea
 
 Before the bundle gets its name, every weights file is loaded again and must reproduce the golden embeddings, which
 eager float32 PyTorch computed. The largest difference of a component measured on the default model is 7e-7 for fp32
-(tolerance 5e-4) and 1.3e-2 for bf16 (tolerance 3e-2): other CPUs and batch sizes sum in another order.
+(tolerance 5e-4) and 1.3e-2 for bf16 (tolerance 3e-2): other CPUs and batch sizes sum in another order. For int8 it is
+4e-3 (tolerance 3e-2) from the quantised model, whose embeddings are the golden ones.
+
+int8 needs images of the kind that the model will see (--calibrate-on, a folder): they set the scales of its integers, and
+tell what it costs. The drift scores of the int8 and of the float32 model are compared on them, by AUROC against the same
+images corrupted, or against those of --outliers; model.json keeps the figures. A loss above 0.005 ends the export.
 
 Trust: a factory, a TorchScript file and a .pt2 file are programs. Export from, and load, only what you trust.
 
@@ -17,6 +22,7 @@ examples:
   export_model.py --out models/default --default
   export_model.py --out models/mine --factory my_package.models:resnet18 --weights resnet18.pth --layer avgpool
   export_model.py --out models/mine --torchscript classifier.pt --layer avgpool --precision bf16
+  export_model.py --out models/fast --default --precision int8 --calibrate-on train/
 
 exit codes: 0 the bundle is there, 1 the export failed, 2 the command line asks for something that does not exist
 """
@@ -41,17 +47,19 @@ import warnings
 import numpy as np
 import torch
 
-from exporting import sources
+from exporting import accuracy, sources
 from exporting.embedding import Embedding, FeatureMaps
 from exporting.errors import ExportError, brief, progress, usage_error
 from exporting.folding import fold
+from exporting.images import FEWEST, prepare, read_images
+from exporting.quantizing import quantize
 from exporting.taps import Tap, find_taps
 from exporting.torchscript import CutModel
 from exporting.weights import check_weights, need_compiler, write_weights
 
-DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}  # of what is not quantised
 # Largest accepted |difference| per component between a weights file and the golden embeddings.
-TOLERANCE = {"fp32": 5e-4, "bf16": 3e-2}
+TOLERANCE = {"fp32": 5e-4, "bf16": 3e-2, "int8": 3e-2}
 GOLDEN_COUNT = 2
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 # What the weights of the default model were trained with, (pixel - 127) / 128. Nine photographs got a mean
@@ -104,7 +112,11 @@ def write_bundle(options, directory):
     if not options.torchscript:
         maps = fold(maps, images)
     module = Embedding(maps.to(memory_format=torch.channels_last), DTYPE[options.precision]).eval()
-    weights = write_weights(module, images, options.formats, options.batches, directory)
+    quantization = None
+    if options.precision == "int8":
+        weights, expected, quantization = write_int8(options, module, images, preprocess, directory)
+    else:
+        weights = write_weights(module, images, options.formats, options.batches, directory)
     check_weights(directory, weights, images, expected, tolerance)
     images.numpy().astype("<f4").tofile(directory / "golden_input.f32")
     expected.numpy().astype("<f4").tofile(directory / "golden_output.f32")
@@ -117,8 +129,28 @@ def write_bundle(options, directory):
         },
         "files": {path.name: describe(path) for path in sorted(directory.iterdir())},
     }  # fmt: skip
+    if quantization:
+        manifest["quantization"] = quantization
     (directory / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def write_int8(options, module, images, preprocess, directory):
+    """Returns the weights' entries, the golden embeddings and what int8 costs and gains.
+
+    Golden are the embeddings of the quantised model, computed in float32: how far they are from those of the float32
+    model is not a matter of tolerance but of the figures that measure() finds.
+    """
+    photographs = read_images(options.calibrate_on, options.calibration_images)
+    quantized = quantize(module, prepare(photographs, preprocess))
+    with torch.no_grad():
+        expected = quantized(images)
+    weights = write_weights(quantized, images, options.formats, options.batches, directory)
+    largest = max(weights, key=lambda entry: entry["batch"])
+    figures = accuracy.measure(options, preprocess, photographs, module, directory / largest["file"], largest["batch"])
+    progress(accuracy.summary(figures))
+    accuracy.check_loss(figures, options.accept_loss)
+    return weights, expected, figures
 
 
 def created():
@@ -232,6 +264,10 @@ def make_parser():
                        help="embed with several pools: sN, the last map of stride N; head, what enters the average "
                             f"pool (default of --default: {DEFAULT_POOLS})")  # fmt: skip
     add("--precision", choices=list(DTYPE), default="fp32", help="of weights and feature maps (default: fp32)")
+    add("--calibrate-on", metavar="DIR", help="for int8: a folder of images of the kind that the model will see")
+    add("--calibration-images", type=whole(FEWEST, 10_000), default=256, metavar="N", help="for int8 (default: 256)")
+    add("--outliers", metavar="DIR", help="for int8: images to be told from those (default: those, corrupted)")
+    add("--accept-loss", action="store_true", help="for int8: export it even when it tells drift less well")
     add("--formats", type=listed(matching("torchscript|aotinductor", "a format: torchscript or aotinductor")),
         metavar="F,F", help="default: torchscript,aotinductor")  # fmt: skip
     add("--batches", type=listed(whole(1, 512)), default=[1, 8], metavar="N,N",
@@ -261,6 +297,7 @@ def parse(arguments):
         parser.error("aotinductor cannot be made from a TorchScript file: use --factory, or --formats torchscript")
     if options.resize_mode == "short_side" and options.short_side < options.input_size:
         parser.error("--short-side is smaller than --input-size")
+    check_int8(parser, options)
     if options.torchscript and not options.formats:
         progress("only the format torchscript: AOTInductor needs the model's Python code (--factory)")
     options.formats = options.formats or (["torchscript"] if options.torchscript else ["torchscript", "aotinductor"])
@@ -272,6 +309,20 @@ def parse(arguments):
     options.std = options.std or normalisation["std"]
     options.name = options.name or default_name(options)
     return options
+
+
+def check_int8(parser, options):
+    if options.precision != "int8":
+        if options.calibrate_on or options.outliers or options.accept_loss:
+            parser.error("--calibrate-on, --outliers and --accept-loss go with --precision int8 only")
+        return
+    if options.torchscript:
+        parser.error("int8 needs the model's Python code: use --factory, or --precision bf16")
+    if not options.calibrate_on:
+        parser.error("int8 needs --calibrate-on DIR: images of the kind that the model will see")
+    if "torchscript" in (options.formats or []):
+        parser.error("int8 is for the format aotinductor only: leave --formats out")
+    options.formats = ["aotinductor"]
 
 
 def default_name(options):

@@ -45,7 +45,9 @@ def write_aotinductor(module, images, path):
         with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad():
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
             program = torch.export.export(module, (images,))
-            configuration = {"freezing": True}  # lets the compiler fold and reorder weights
+            # Freezing lets the compiler fold and reorder weights. Threads are counted when the program runs: whoever runs
+            # it may compute one image with all cores, or an image with each.
+            configuration = {"freezing": True, "cpp.dynamic_threads": True}
             torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
     except Exception as error:
         raise ExportError(f"AOTInductor cannot compile the model; try --formats torchscript: {brief(error)}") from error

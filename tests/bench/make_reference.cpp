@@ -1,10 +1,10 @@
 // Writes references of random unit vectors, so that a race over a large index need not embed a hundred thousand images first.
 //
-// usage: make_reference ROWS SEED OUT BUNDLE...
+// usage: make_reference ROWS SEED KIND OUT BUNDLE...
 // OUT/NAME gets the same vectors for every bundle, NAME being the bundle's directory; all have the first bundle's dimension. The
 // calibration is the real one, so the service treats each like any other reference. Its p-values mean nothing: real embeddings
 // are not spread evenly over the sphere.
-// Cost: ROWS exact searches for the calibration.
+// Cost: ROWS searches for the calibration, by an index of KIND (flat, fp16, sq8 ...).
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -14,8 +14,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "api/index_tuning.hpp"
 #include "api/reference.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
@@ -59,13 +61,14 @@ std::vector<driftd::index::Item> numbered_items(std::size_t rows) {
   return items;
 }
 
-void make(std::size_t rows, std::uint64_t seed, const fs::path& out, std::span<char*> models) {
+void make(std::size_t rows, std::uint64_t seed, const std::string& kind, const fs::path& out, std::span<char*> models) {
   std::vector<driftd::embed::Bundle> bundles;
   for (const char* model : models) bundles.push_back(driftd::embed::read_bundle(fs::absolute(model).lexically_normal()));
   const auto& first = bundles.front();
   driftd::index::Segment items{first.dimension};
   items.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
-  const auto files = driftd::api::attachments({driftd::api::calibrate(items, first.pools.size(), {}), {}, {}});
+  auto tuned = driftd::api::tune_index(items, kind, {.pools = first.pools.size()});
+  const auto files = driftd::api::attachments({std::move(tuned.calibration), {}, {}});
   fs::create_directories(out);
   for (const auto& bundle : bundles) {
     if (bundle.dimension != first.dimension) {
@@ -83,12 +86,12 @@ void make(std::size_t rows, std::uint64_t seed, const fs::path& out, std::span<c
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::cerr << "usage: make_reference ROWS SEED OUT BUNDLE...\n";
+  if (argc < 6) {
+    std::cerr << "usage: make_reference ROWS SEED KIND OUT BUNDLE...\n";
     return 2;
   }
   try {
-    make(number(argv[1]), number(argv[2]), argv[3], {argv + 4, argv + argc});
+    make(number(argv[1]), number(argv[2]), argv[3], argv[4], {argv + 5, argv + argc});
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "make_reference: " << error.what() << '\n';

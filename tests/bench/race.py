@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Races driftd against the tutorial stack (peers/app.py) on one machine, side by side.
+"""Races driftd against other stacks on one machine, side by side: the tutorial stack (peers/app.py) and a tuned one
+(peers/openvino_app.py).
 
-Both serve the same ResNet-18 (512 values, random weights), the same 100,000 random unit vectors, k = 3, and are shown the same
+All serve the same ResNet-18 (512 values, random weights), the same 100,000 random unit vectors, k = 3, and are shown the same
 JPEG files by wrk in a closed loop. They take turns, round after round; the ratios are medians over the rounds, so a machine that is
-busy with other work blurs them but does not favour anyone.
+busy with other work blurs them but does not favour anyone. A contestant that does not start is named, and the others go on.
 
-Prepared once, in the cache directory: a virtual environment, photographs, bundles, references. Needs wrk (a Debian package),
+Prepared once, in the cache directory: environments, photographs, bundles, references. Needs wrk (a Debian package),
 the release build with the target make_reference, and the network at the first run.
 Prints Markdown tables and writes a JSON file.
 """
@@ -18,21 +19,17 @@ import pathlib
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 
 import machine
-from server import Driftd, Peer
+import preparing
+from preparing import HERE, ROOT, SIZES, call
+from server import Driftd, Failed, Peer
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-CACHE = pathlib.Path(os.environ.get("DRIFTD_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "driftd")).expanduser()
-SIZES = ("224x224", "640x480", "4000x3000")
-PRECISIONS = ("bf16", "fp32")
-ROWS, SEED = 100_000, 1
+CONTESTANTS = "driftd-bf16,driftd-int8-sq8,openvino-bf16,openvino-int8,tutorial"
 WARM_UP = 1  # seconds of load before each measurement
 FEWEST = 20  # requests; a measurement of fewer is repeated for twice as long, at most LONGEST seconds
 LONGEST = 60
@@ -44,7 +41,7 @@ def parse(arguments):
     add("--build", type=pathlib.Path, default=ROOT / "build/release", metavar="DIR", help="default: build/release")
     add("--sizes", default=",".join(SIZES), help="of the images (default: all)")
     add("--clients", default="1,8,32", help="concurrent clients (default: 1,8,32)")
-    add("--contestants", default="driftd-bf16,driftd-fp32,tutorial,tutorial-2", help="default: all four")
+    add("--contestants", default=CONTESTANTS, help=f"default: {CONTESTANTS}; also tutorial-2, driftd-fp32")
     add("--forms", default="multipart,raw", help="of driftd's requests; the tutorial stack takes multipart (default: both)")
     add("--seconds", type=int, default=5, help="of each measurement (default: 5)")
     add("--rounds", type=int, default=3, help="default: 3")
@@ -53,74 +50,41 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-# --- Preparation ----------------------------------------------------------------------------------------------------------------
-
-
-def once(path, make):
-    """Makes path by make(temporary path), unless it is there; nobody sees half of it."""
-    if not path.exists():
-        print(f"preparing {path.name}", file=sys.stderr, flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        make(unfinished)
-        unfinished.rename(path)
-    return path
-
-
-def call(*command, **options):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed with code {done.returncode}:\n{done.stdout[-2000:]}")
-    return done.stdout
-
-
-def make_environment(path):
-    """A virtual environment that sees the project's own packages behind its own."""
-    call(ROOT / ".venv/bin/python", "-m", "venv", path)
-    own = call(path / "bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    project = call(ROOT / ".venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    pathlib.Path(own, "driftd.pth").write_text(project + "\n", encoding="utf-8")
-    call(path / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "-r", HERE / "peers/requirements.txt")
-
-
-def export(options, precision, path):
-    environment = os.environ | {"PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1"}
-    call(options.build / "driftd", "model", "export", "--out", path, "--factory", "resnet18:resnet18", "--layer", "avgpool",
-         "--precision", precision, "--resize-mode", "short_side", "--short-side", 256, env=environment)  # fmt: skip
-
-
-def prepare(options):
-    """The cache directory with everything in it, and its virtual environment's Python."""
-    maker = options.build / "tests/bench/make_reference"
-    if not shutil.which("wrk"):
-        sys.exit("wrk is missing: install the package wrk")
-    if not maker.exists():
-        sys.exit(f"{maker} is missing: cmake --build --preset release --target driftd make_reference")
-    cache = CACHE / "race"
-    python = once(cache / "venv", make_environment) / "bin/python"
-    once(cache / "photographs", lambda path: call(python, HERE / "peers/photographs.py", path))
-    for precision in PRECISIONS:
-        once(cache / "models" / precision, lambda path: export(options, precision, path))
-    models = [cache / "models" / precision for precision in PRECISIONS]
-    once(cache / "references", lambda path: call(maker, ROWS, SEED, path, *models))
-    return cache, python
-
-
 # --- The contestants ------------------------------------------------------------------------------------------------------------
 
 
-def start(name, options, cache, python, stack):
-    """Starts a contestant. Both indexes hold the same vectors: the tutorial stack reads those of the reference."""
+def start(name, build, settings, stack):
+    """Starts a contestant: driftd-PRECISION[-KIND], openvino-bf16, openvino-int8 (with 8-bit vectors), tutorial[-WORKERS]. All indexes
+    hold the same vectors."""
     work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="driftd-race-")))
-    if name.startswith("driftd-"):
-        reference = cache / "references" / name.removeprefix("driftd-")
-        server = Driftd(name, options.build / "driftd", reference, work, options.set)
+    kind, _, variant = name.partition("-")
+    if kind == "driftd":
+        server = Driftd(name, build / "driftd", preparing.reference(build, variant), work, settings)
+    elif kind == "openvino":
+        index = preparing.quantised_index(build) if variant == "int8" else preparing.flat_index(build)
+        environment = {"PEER_MODEL": str(preparing.openvino_models() / f"{variant}.xml"), "PEER_INDEX": str(index)}
+        command = ["openvino_app:app", "--loop", "uvloop", "--http", "httptools"]
+        server = Peer(name, preparing.environment("openvino"), command, work, environment)
+    elif kind != "tutorial":
+        raise Failed(f"there is no contestant {name}: there are driftd-PRECISION[-KIND], openvino-bf16, openvino-int8, tutorial[-WORKERS]")
     else:
-        workers = int(name.partition("-")[2] or 1)
-        index = cache / "references" / "fp32" / "versions" / "1" / "vectors.faiss"
-        server = Peer(name, python, index, work, workers, max(1, len(os.sched_getaffinity(0)) // workers))
+        workers = int(variant or 1)
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        environment = {"PEER_INDEX": str(preparing.flat_index(build)), "PEER_THREADS": str(threads)}
+        server = Peer(name, preparing.environment("tutorial"), ["app:app", "--workers", str(workers)], work, environment)
     return stack.enter_context(server)
+
+
+def start_all(names, build, settings, stack):
+    """The servers that start, and why the others do not, by name."""
+    servers, failures = [], {}
+    for name in names:
+        try:
+            servers.append(start(name, build, settings, stack))
+        except (Failed, preparing.Failed) as failure:
+            failures[name] = str(failure)
+            print(f"{name} is left out: {failure}", file=sys.stderr, flush=True)
+    return servers, failures
 
 
 def post(url, image):
@@ -180,7 +144,7 @@ def measure(server, folder, form, clients, seconds):
     if result["requests"] < FEWEST and 2 * seconds <= LONGEST:
         return measure(server, folder, form, clients, 2 * seconds)
     if result["requests"] == 0:
-        sys.exit(f"{server.name} answered nothing in {seconds} s")
+        return result | {"requests_per_second": 0.0, "cpu_ms_per_request": 0.0, "rss_mib": server.rss_mib()}
     result["requests_per_second"] = result["requests"] / result["seconds"]
     result["cpu_ms_per_request"] = cpu * 1e3 / result["requests"]
     result["rss_mib"] = server.rss_mib()
@@ -195,22 +159,30 @@ def took_ms(server, folder):
     return {stage: statistics.median(s[stage] for s in stages) for stage in stages[0]}
 
 
-def run(options, cache, python):
-    rows = []
+def forms_of(server, forms):
+    return forms if isinstance(server, Driftd) or server.name.startswith("openvino") else ("multipart",)
+
+
+def run(options):
+    rows, photographs = [], preparing.photographs()
     with contextlib.ExitStack() as stack:
-        servers = [start(name, options, cache, python, stack) for name in options.contestants.split(",")]
-        agreed = agreement(servers, cache / "photographs" / SIZES[0])
+        servers, failures = start_all(options.contestants.split(","), options.build, options.set, stack)
+        agreed = agreement(servers, photographs / SIZES[0]) if servers else {}
         for number in range(options.rounds):
             for size in options.sizes.split(","):
                 for clients in map(int, options.clients.split(",")):
-                    for server in servers:
-                        for form in options.forms.split(",") if isinstance(server, Driftd) else ("multipart",):
-                            result = measure(server, cache / "photographs" / size, form, clients, options.seconds)
-                            key = {"round": number, "size": size, "clients": clients, "contestant": server.name, "form": form}
-                            rows.append(key | result)
-                            print(key, f"{result['requests_per_second']:.1f}/s", file=sys.stderr, flush=True)
-        stages = {s.name: {size: took_ms(s, cache / "photographs" / size) for size in options.sizes.split(",")} for s in servers}
-    return {"agreement": agreed, "took_ms": {k: v for k, v in stages.items() if k.startswith("driftd")}, "measurements": rows}
+                    for server, form in [(s, f) for s in servers for f in forms_of(s, options.forms.split(","))]:
+                        key = {"round": number, "size": size, "clients": clients, "contestant": server.name, "form": form}
+                        try:
+                            result = measure(server, photographs / size, form, clients, options.seconds)
+                        except (preparing.Failed, OSError, ValueError) as failure:  # its process may be gone; the others go on
+                            failures[server.name] = str(failure)
+                            continue
+                        rows.append(key | result)
+                        print(key, f"{result['requests_per_second']:.1f}/s", file=sys.stderr, flush=True)
+        stages = {s.name: {size: took_ms(s, photographs / size) for size in options.sizes.split(",")} for s in servers}
+    took = {name: stage for name, stage in stages.items() if name.startswith("driftd")}
+    return {"agreement": agreed, "took_ms": took, "failures": failures, "measurements": rows}
 
 
 # --- Reporting ------------------------------------------------------------------------------------------------------------------
@@ -247,11 +219,12 @@ def ratio(mine, theirs, figure):
 def main(arguments):
     options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
-    cache, python = prepare(options)
-    result = {"machine": machine.describe(), "settings": options.set} | run(options, cache, python)
+    if not shutil.which("wrk"):
+        sys.exit("wrk is missing: install the package wrk")
+    result = {"machine": machine.describe(), "settings": options.set} | run(options)
     options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(tables(result))
-    print("\nagreement with the tutorial stack:", json.dumps(result["agreement"]))
+    print("\nagreement with the first of them, or the tutorial stack:", json.dumps(result["agreement"]))
     print("driftd, one request at a time, ms:", json.dumps(result["took_ms"]))
     print(f"\n{options.out} has all figures ({result['machine']['text']})")
 

@@ -26,7 +26,7 @@
 #include "drift/scores/rules.hpp"
 #include "drift/statistics.hpp"
 #include "index/ann.hpp"
-#include "index/crew.hpp"
+#include "core/crew.hpp"
 #include "tests/support/clusters.hpp"
 
 namespace {
@@ -95,7 +95,7 @@ double read_rate(std::span<const float> values) {
     std::atomic<std::size_t> next{0};
     std::atomic<float> total{0};
     const auto start = Clock::now();
-    index::cores().run(pass % 2 == 0 ? index::cores().helpers() : 0, [&](std::size_t) {
+    cores().run(pass % 2 == 0 ? cores().helpers() : 0, [&](std::size_t) {
       float mine = 0;
       for (auto i = next++; i < parts; i = next++)
         mine += sum(values.subspan(i * kPart, std::min(kPart, values.size() - i * kPart)));

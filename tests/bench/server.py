@@ -6,7 +6,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,11 +17,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Failed(Exception):
+    """A server that did not start; the text says what it wrote."""
+
+
 class Server:
     """A process group that answers POST url. Use as a context manager."""
 
     def __init__(self, name, command, log, **popen):
-        self.name, self.log = name, log
+        self.name, self.log, self.begun = name, log, time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log.open("w"), text=True,
                                         start_new_session=True, **popen)  # fmt: skip
 
@@ -38,7 +41,9 @@ class Server:
             self.process.wait()
 
     def fail(self, why):
-        sys.exit(f"{self.name} {why}:\n{self.log.read_text(encoding='utf-8')[-2000:]}")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        raise Failed(f"{self.name} {why}:\n{self.log.read_text(encoding='utf-8')[-2000:]}")
 
     def tree(self):
         """The /proc/PID/stat fields, from the third on, of the process and its descendants."""
@@ -74,24 +79,26 @@ class Driftd(Server):
         urls = re.search(r"ready on (http://\S+) \(admin (http://[^)\s]+)\)", line)
         if not urls:
             self.fail("did not start")
+        self.ready_s = time.monotonic() - self.begun
         self.url = urls.group(1) + "/v1/score"
         self.admin = urls.group(2)
 
 
 class Peer(Server):
-    """The tutorial stack under uvicorn.
+    """A stack of peers/ under uvicorn.
 
     uvicorn picks and prints a port. It must open the socket itself: on one that it is handed (--fd) it leaves Nagle's algorithm on,
     which delays every answer by 40 ms.
     """
 
-    def __init__(self, name, python, index, work, workers, threads):
-        command = [python, "-m", "uvicorn", "app:app", "--port", "0", "--no-access-log", "--workers", str(workers)]
-        environment = os.environ | {"PEER_INDEX": str(index), "PEER_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
+    def __init__(self, name, python, arguments, work, environment):
+        command = [python, "-m", "uvicorn", *arguments, "--port", "0", "--no-access-log"]
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | environment
         super().__init__(name, command, work / "server.log", cwd=HERE / "peers", env=environment)
         host = self.wait_for(self.host)
         self.url = host + "/v1/score"
         self.wait_for(lambda: urllib.request.urlopen(host + "/readyz", timeout=5).read())
+        self.ready_s = time.monotonic() - self.begun
 
     def host(self):
         found = re.search(r"running on (http://[\d.:]+)", self.log.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """Writes the JPEG files that both stacks are shown: crops of the photographs that scikit-image and scikit-learn ship.
 
-usage: python photographs.py OUT      makes OUT/224x224, OUT/640x480 and OUT/4000x3000
+usage: python photographs.py OUT      makes OUT/224x224, OUT/640x480, OUT/4000x3000 and OUT/audit (640x480, many)
 Each file is encoded for a wanted size in bytes, as cameras and web sites do; grain keeps enlarged photographs from being
 unnaturally easy to decode.
 """
@@ -15,7 +15,13 @@ import sklearn.datasets
 from PIL import Image
 
 SMALLEST_SIDE = 300
-SIZES = (((224, 224), 15, 16), ((640, 480), 80, 16), ((4000, 3000), 3000, 8))  # pixels, KiB a file, files
+# folder, pixels, KiB a file, files
+SETS = (
+    ("224x224", (224, 224), 15, 16),
+    ("640x480", (640, 480), 80, 16),
+    ("4000x3000", (4000, 3000), 3000, 8),
+    ("audit", (640, 480), 50, 512),
+)
 
 
 def photographs():
@@ -56,12 +62,12 @@ def encode(image, kibibytes):
 def main(out):
     random = np.random.default_rng(0)
     sources = photographs()
-    for size, kibibytes, count in SIZES:
-        folder = pathlib.Path(out, "{}x{}".format(*size))
+    for name, size, kibibytes, count in SETS:
+        folder = pathlib.Path(out, name)
         folder.mkdir(parents=True)
         for i in range(count):
             image = crop(sources[random.integers(len(sources))], size, random)
-            (folder / f"{i:02}.jpg").write_bytes(encode(image, kibibytes))
+            (folder / f"{i:03}.jpg").write_bytes(encode(image, kibibytes))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-#include "index/crew.hpp"
+#include "core/crew.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
 
-namespace driftd::index {
+namespace driftd {
 
 Crew::Crew(std::size_t helpers) {
   for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
@@ -68,4 +68,4 @@ Crew& cores() {
   return all;
 }
 
-}  // namespace driftd::index
+}  // namespace driftd

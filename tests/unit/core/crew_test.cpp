@@ -1,4 +1,4 @@
-#include "index/crew.hpp"
+#include "core/crew.hpp"
 
 #include <atomic>
 #include <latch>
@@ -6,7 +6,7 @@
 
 #include "tests/support/catch.hpp"
 
-using driftd::index::Crew;
+using driftd::Crew;
 
 TEST_CASE("a crew does every piece of work once, whatever its size") {
   const auto helpers = GENERATE(as<std::size_t>{}, 0, 1, 3);

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-namespace driftd::index {
+namespace driftd {
 
 class Crew {
  public:
@@ -53,4 +53,4 @@ class Crew {
 // The one that lends the machine's cores to every search of this process: a helper for each core but one.
 [[nodiscard]] Crew& cores();
 
-}  // namespace driftd::index
+}  // namespace driftd
