@@ -10,7 +10,7 @@ namespace driftd::drift {
 namespace {
 
 constexpr double kAtRest = 2;   // mean wealth of a channel's bets below which what it has seen becomes normal
-constexpr double kFirm = 300;   // values that ranks must rest on before anything waits to become normal
+constexpr double kFirm = 1000;  // values that ranks must rest on before anything waits to become normal
 constexpr double kRecent = 50;  // images that a recent rank is a mean of
 
 // exp(-2 * kTolerance * (1 - e)) of each exponent.

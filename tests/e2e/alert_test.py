@@ -15,7 +15,9 @@ def next_notice(receiver, rule="ood-rate"):
     return notice
 
 
-def test_no_alert_on_images_like_the_training_set(server, fashion):
+def test_no_alert_on_images_like_the_training_set(start_service, fashion):
+    # At the default of 10,000 one stream in fifty has a false alarm within 200 images; here one in a thousand.
+    server = start_service(alerts={"run_length": 200_000})
     send(server, fashion["in"][:200])
     stream = server.get("/v1/streams/camera")
     assert stream["images"] == 200 and stream["alert"] is None
@@ -41,10 +43,10 @@ def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_servic
 
 
 def test_a_mild_drift_fires_the_e_detector_and_the_stream_shows_its_value(start_service, fashion, receiver):
-    service = start_service(webhooks=[receiver.webhook()])
+    service = start_service(webhooks=[receiver.webhook()], alerts={"run_length": 20_000, "threshold": 0.5, "resolve_below": 0.5})
     send(service, fashion["in"][:100])
-    for start in range(0, 100, 5):  # one strange image in six
-        answers = send(service, [*fashion["in"][100 + start : 105 + start], fashion["out"][start]])
+    for start in range(0, 100, 5):  # two strange images in seven
+        answers = send(service, [*fashion["in"][100 + start : 105 + start], *fashion["out"][start : start + 2]])
         if alert := answers[-1]["alert"]:
             break
     assert alert and alert["rule"] == "e-detector" and alert["state"] == "firing"
@@ -52,9 +54,9 @@ def test_a_mild_drift_fires_the_e_detector_and_the_stream_shows_its_value(start_
     detector = stream["detectors"]["e-detector"]
     assert detector["alert"] == stream["alert"] == alert
     assert detector["value"] > 0.1 * detector["limit"]
-    assert stream["window"]["ood_rate"] < 0.2
+    assert stream["window"]["ood_rate"] < 0.35
     alert = service.get(f"/v1/alerts/{alert['id']}")
-    assert alert["false_alarms_per_image"] == pytest.approx(1e-4) and alert["threshold"] == detector["limit"]
+    assert alert["false_alarms_per_image"] == pytest.approx(5e-5) and alert["threshold"] == detector["limit"]
     assert alert["started"]["image"] <= alert["fired"]["image"] and alert["evidence"]
     assert next_notice(receiver, "e-detector")["alert"]["id"] == alert["id"]
     limit = 'driftd_stream_detector_limit{detector="e-detector",stream="camera"}'

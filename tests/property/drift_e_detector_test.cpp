@@ -112,7 +112,7 @@ TEST_CASE("the unluckiest tenth of small references still have half of the state
   std::vector<double> means(kReferences);
   for (auto& mean : means) {
     source.draw_reference();
-    mean = mean_run_length(source, limit_for(kStated), 30);  // standard error 18%
+    mean = mean_run_length(source, limit_for(kStated), 100);  // standard error 10%
   }
   std::ranges::sort(means);
   CAPTURE(kSeed, means);
