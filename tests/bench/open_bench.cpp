@@ -3,6 +3,7 @@
 //   open_bench DIR ROWS DIMENSION KIND REPEATS     makes DIR first where it is missing: random unit vectors
 //
 // The calibration is of made-up numbers: only its size matters here, and a real one of a million rows takes an hour.
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <cmath>
@@ -17,7 +18,7 @@ using namespace driftd;
 
 namespace {
 
-drift::Calibration made_up(std::size_t rows) {
+drift::Calibration made_up(std::size_t rows, std::size_t dimension) {
   drift::Calibration calibration;
   calibration.n = rows;
   calibration.duplicate_distance = 0.01;
@@ -27,7 +28,10 @@ drift::Calibration made_up(std::size_t rows) {
   calibration.typical_own3 = calibration.typical_own10 = 0.5;
   for (auto& ranks : calibration.ranks) ranks.scores = ascending;
   calibration.effective = static_cast<double>(rows);
-  calibration.gaussian = drift::fit_gaussian({2, 1, {-1, 1}});
+  Matrix opposite{2, dimension};
+  std::ranges::fill(opposite.row(0), -1.0F);
+  std::ranges::fill(opposite.row(1), 1.0F);
+  calibration.gaussian = drift::fit_gaussian(opposite);
   return calibration;
 }
 
@@ -50,7 +54,7 @@ void make(const std::filesystem::path& directory, std::size_t rows, std::size_t 
   }
   if (kind != "flat") (void)items.replace_index(items.index().converted(index::kind_of(kind)));
   index::Manifest manifest{.created = "2026-01-01T00:00:00Z", .model_name = "none", .model_hash = "none"};
-  index::Collection::create(directory, items, manifest, api::attachments({made_up(rows), {}, {}}));
+  index::Collection::create(directory, items, manifest, api::attachments({made_up(rows, dimension), {}, {}}));
 }
 
 }  // namespace
