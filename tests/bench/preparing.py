@@ -46,17 +46,24 @@ def once(path, make):
 def environment(name):
     """The Python of a contestant's environment."""
 
+    def purelib(python):
+        return pathlib.Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+
     def make(path):
-        project = pathlib.Path(call(ROOT / ".venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
         call(ROOT / ".venv/bin/python", "-m", "venv", path)
-        own = call(path / "bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-        pathlib.Path(own, "driftd.pth").write_text(f"{project}\n", encoding="utf-8")
         pip = [path / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        share(path)
         call(*pip, "-r", HERE / "peers" / ENVIRONMENTS[name])
         if name in NO_DEPENDENCIES:
             call(*pip, "--no-deps", *NO_DEPENDENCIES[name])
 
-    return once(CACHE / "environments" / name, make) / "bin/python"
+    def share(path):
+        """Torch comes from the project's own environment, of whichever checkout runs this."""
+        (purelib(path / "bin/python") / "driftd.pth").write_text(f"{purelib(ROOT / '.venv/bin/python')}\n", encoding="utf-8")
+
+    path = once(CACHE / "environments" / name, make)
+    share(path)
+    return path / "bin/python"
 
 
 def photographs():
