@@ -1,9 +1,9 @@
 #include "drift/records.hpp"
 
-#include <cmath>
 #include <limits>
 
 #include "drift/bytes.hpp"
+#include "drift/near_image_record.hpp"
 
 namespace driftd::drift {
 namespace {
@@ -24,12 +24,6 @@ Moment get_moment(Reader& in) {
   return moment;
 }
 
-double get_finite(Reader& in) {
-  const auto value = in.get<double>();
-  in.require(std::isfinite(value), "a number is not finite");
-  return value;
-}
-
 void put(Writer& out, const std::vector<Evidence>& all) {
   out.put(static_cast<std::uint64_t>(all.size()));
   for (const auto& evidence : all) {
@@ -38,13 +32,7 @@ void put(Writer& out, const std::vector<Evidence>& all) {
     out.put(evidence.score);
     out.put(evidence.p_value);
     out.put(evidence.distance);
-    out.put(static_cast<std::uint64_t>(evidence.neighbours.size()));
-    for (const auto& neighbour : evidence.neighbours) {
-      out.put(neighbour.id);
-      out.put(neighbour.label);
-      out.put(neighbour.uri);
-      out.put(neighbour.distance);
-    }
+    put(out, evidence.neighbours);
   }
 }
 
@@ -56,13 +44,7 @@ std::vector<Evidence> get_evidence(Reader& in) {
     evidence.score = get_finite(in);
     evidence.p_value = get_finite(in);
     evidence.distance = get_finite(in);
-    evidence.neighbours.resize(in.count(32));  // three lengths and a number
-    for (auto& neighbour : evidence.neighbours) {
-      neighbour.id = in.text();
-      neighbour.label = in.text();
-      neighbour.uri = in.text();
-      neighbour.distance = get_finite(in);
-    }
+    evidence.neighbours = get_near_images(in);
   }
   return all;
 }

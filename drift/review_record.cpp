@@ -1,12 +1,12 @@
 #include "drift/review_record.hpp"
 
 #include "drift/bytes.hpp"
+#include "drift/near_image_record.hpp"
 
 namespace driftd::drift {
 namespace {
 
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kSmallestNeighbour = 3 * sizeof(std::uint64_t) + sizeof(double);
 
 // 0: not said, 1: no, 2: yes
 std::uint8_t code(std::optional<bool> value) { return !value ? 0 : *value ? 2 : 1; }
@@ -30,13 +30,7 @@ std::vector<std::byte> encode(const ReviewItem& item) {
   out.put(item.distance);
   out.put(item.novelty);
   out.put(item.predicted);
-  out.put(static_cast<std::uint64_t>(item.neighbours.size()));
-  for (const auto& near : item.neighbours) {
-    out.put(near.id);
-    out.put(near.label);
-    out.put(near.uri);
-    out.put(near.distance);
-  }
+  put(out, item.neighbours);
   out.put(item.created_ms);
   out.put(static_cast<std::int32_t>(item.width));
   out.put(static_cast<std::int32_t>(item.height));
@@ -69,13 +63,7 @@ ReviewItem decode_review(std::span<const std::byte> bytes) {
   item.distance = in.get<double>();
   item.novelty = in.get<double>();
   item.predicted = in.text();
-  item.neighbours.resize(in.count(kSmallestNeighbour));
-  for (auto& near : item.neighbours) {
-    near.id = in.text();
-    near.label = in.text();
-    near.uri = in.text();
-    near.distance = in.get<double>();
-  }
+  item.neighbours = get_near_images(in);
   item.created_ms = in.get<std::int64_t>();
   item.width = in.get<std::int32_t>();
   item.height = in.get<std::int32_t>();

@@ -2,18 +2,14 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-import export_model  # noqa: E402
-from exporting import accuracy  # noqa: E402
+import export_script
+from exporting import accuracy  # export_script knows its folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
@@ -39,17 +35,7 @@ def photographs(tmp_path_factory):
 def export(monkeypatch, capfd):
     monkeypatch.chdir(SUPPORT)
     monkeypatch.syspath_prepend(str(SUPPORT))
-
-    def run(*arguments):
-        capfd.readouterr()
-        try:
-            code = export_model.main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse
-            code = stop.code
-        captured = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
-
-    return run
+    return export_script.runner(capfd)
 
 
 def test_an_int8_bundle_reproduces_its_golden_embeddings_and_tells_what_it_costs(export, photographs, tmp_path):

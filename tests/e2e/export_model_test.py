@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pathlib
 import subprocess
 import sys
 
@@ -10,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "export_model.py"
-sys.path.insert(0, str(SCRIPT.parent))
-import export_model  # noqa: E402
+import export_script
 
+SCRIPT = export_script.SCRIPTS / "export_model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's advice against TorchScript
 SMALL = ["--input-size", "64", "--threads", "2"]
 TORCHSCRIPT = [*SMALL, "--formats", "torchscript"]
@@ -83,17 +81,7 @@ def workshop(tmp_path_factory):
 def export(workshop, monkeypatch, capfd):
     """Runs the script in this process, from the workshop: importing PyTorch takes longer than a small export."""
     monkeypatch.chdir(workshop[0])
-
-    def run(*arguments):
-        capfd.readouterr()
-        try:
-            code = export_model.main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse
-            code = stop.code
-        captured = capfd.readouterr()
-        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
-
-    return run
+    return export_script.runner(capfd)
 
 
 def bundle(run, out, *arguments):
