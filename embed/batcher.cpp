@@ -21,6 +21,8 @@ struct Job {
 
 using Queue = BatchQueue<Job>;
 
+constexpr std::size_t kTogether = 8;  // images that a thread takes where enough wait, so that their searches share a pass
+
 // Throws Error{invalid_argument} when the images differ in size, which the embedder could not notice.
 Matrix gather(const std::vector<Queue::Entry>& entries) {
   const std::size_t size = entries.front().job.image.size();
@@ -41,17 +43,19 @@ class Batcher::Impl {
  public:
   Impl(std::unique_ptr<Embedder> embedder, std::size_t max_queue)
       : embedder_{std::move(embedder)},
-        max_batch_{std::max<std::size_t>(1, embedder_->preferred_batch())},
-        queue_{max_queue},
-        thread_{[this] { work(); }} {}
+        max_batch_{std::max(kTogether, embedder_->preferred_batch())},
+        team_{std::max<std::size_t>(1, embedder_->threads())},
+        queue_{max_queue} {
+    for (std::size_t number = 0; number < team_; ++number) threads_.emplace_back([this, number] { work(number); });
+  }
 
   ~Impl() {
     {
       const std::lock_guard lock{mutex_};
       stopping_ = true;
     }
-    changed_.notify_one();
-    thread_.join();
+    changed_.notify_all();
+    for (auto& thread : threads_) thread.join();
   }
 
   void submit(std::vector<float> image, Clock::time_point deadline, Callback callback) {
@@ -62,7 +66,7 @@ class Batcher::Impl {
                     "the model's queue is full (" + std::to_string(queue_.size()) + " images); try again later"};
       }
     }
-    changed_.notify_one();
+    changed_.notify_all();
   }
 
   [[nodiscard]] std::size_t queued() const {
@@ -71,16 +75,28 @@ class Batcher::Impl {
   }
 
  private:
-  void work() {
+  // A lone image is always the first thread's, so that OpenMP keeps one team: with one for each thread it would take
+  // them for too many, and put a member to sleep whenever it has to wait for another.
+  [[nodiscard]] bool may_start(std::size_t number) const {
+    return stopping_ || (queue_.size() > 0 && (number == 0 || busy_ > 0));
+  }
+
+  void work(std::size_t number) {
     for (;;) {
       std::unique_lock lock{mutex_};
-      changed_.wait(lock, [this] { return stopping_ || queue_.size() > 0; });
+      changed_.wait(lock, [&] { return may_start(number); });
       if (queue_.size() == 0) return;
       const Clock::time_point start = Clock::now();
-      Queue::Batch batch = queue_.pop(start, max_batch_);
+      const bool lone = queue_.size() == 1 && busy_ == 0;
+      Queue::Batch batch = queue_.pop(start, std::min((queue_.size() + team_ - 1) / team_, max_batch_));
+      ++busy_;
+      const bool more = queue_.size() > 0;
       lock.unlock();
+      if (more) changed_.notify_all();
       refuse(std::move(batch.expired), start);
-      if (!batch.ready.empty()) run(std::move(batch.ready), start);
+      if (!batch.ready.empty()) run(std::move(batch.ready), start, lone && number == 0);
+      lock.lock();
+      --busy_;
     }
   }
 
@@ -92,11 +108,12 @@ class Batcher::Impl {
     }
   }
 
-  void run(std::vector<Queue::Entry> entries, Clock::time_point start) {
+  void run(std::vector<Queue::Entry> entries, Clock::time_point start, bool on_all_threads) {
     Matrix embeddings;
     std::exception_ptr error;
     try {
-      embeddings = embedder_->embed(gather(entries));
+      const Matrix images = gather(entries);
+      embeddings = on_all_threads ? embedder_->embed(images) : embedder_->embed_alone(images);
     } catch (...) {
       error = std::current_exception();
     }
@@ -109,13 +126,15 @@ class Batcher::Impl {
     }
   }
 
-  const std::unique_ptr<Embedder> embedder_;  // used by thread_ alone
+  const std::unique_ptr<Embedder> embedder_;
   const std::size_t max_batch_;
+  const std::size_t team_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;            // guarded by mutex_
+  std::size_t busy_ = 0;   // threads that compute; guarded by mutex_
   bool stopping_ = false;  // guarded by mutex_
-  std::thread thread_;     // last: it uses all of the above
+  std::vector<std::thread> threads_;  // last: they use all of the above
 };
 
 Batcher::Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue)

@@ -1,9 +1,10 @@
-// Collects single images from many threads into batches for one Embedder, which runs on a thread of its own.
+// Deals single images from many threads to the threads of one Embedder.
 //
-// A batch is started as soon as the model is idle and at least one image waits; images that arrive while it runs form
-// the next one, up to Embedder::preferred_batch(). So an image never waits for company: batch 1 when there is no load,
-// full batches under load. The queue is bounded; full is an answer. A job whose deadline passed while it waited is
-// never run. Thread-safe. The destructor finishes what is queued, then joins.
+// An image never waits for company. One that comes while no other is computed gets all threads; of several, each thread
+// computes its own: threads that work on one image together meet after every layer, and wait there for whichever the
+// system has put aside. Where more images wait than there are threads, a thread takes a few at once, which its model and
+// the search that follows do for less each. The queue is bounded; full is an answer. A job whose deadline passed while
+// it waited is never run. Thread-safe. The destructor finishes what is queued, then joins.
 #pragma once
 
 #include <chrono>
@@ -22,10 +23,10 @@ class Batcher {
   using Clock = std::chrono::steady_clock;
   struct Timing {
     Clock::duration queued{};  // from submit() until its batch started
-    Clock::duration run{};     // of the whole batch
+    Clock::duration run{};     // of its batch
     std::size_t batch = 0;     // how many images shared it
   };
-  // Called once for each accepted job, on the batcher's thread; must return quickly. On failure embedding is empty and
+  // Called once for each accepted job, on one of the batcher's threads; must return quickly. On failure embedding is empty and
   // error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
 

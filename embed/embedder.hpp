@@ -1,7 +1,7 @@
 // Turns preprocessed images into embeddings.
 //
 // Two implementations behind one loader: LibTorch (TorchScript and AOTInductor files of a bundle) and, in tests, a
-// fake. Confined to one thread: embed() must not be called by two threads at once; it may use several threads inside.
+// fake. Thread-safe; more than threads() calls at once wait for each other.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,16 @@ class Embedder {
  public:
   virtual ~Embedder() = default;
 
-  // images: n x tensor_size, CHW float32 in each row. Returns n x dimension.
+  // images: n x tensor_size, CHW float32 in each row. Returns n x dimension. In as little time as threads() threads need.
   // Throws Error: invalid_argument on a wrong shape, internal when the model fails or returns a value that is not
   // finite.
   [[nodiscard]] virtual Matrix embed(MatrixView images) = 0;
+  // The same, on the calling thread alone: least work for each image.
+  [[nodiscard]] virtual Matrix embed_alone(MatrixView images) = 0;
 
-  // How many images are worth collecting: for each thread the batch that takes least time for each image, measured when
-  // the model was loaded. Any other number of images is run in several passes.
+  [[nodiscard]] virtual std::size_t threads() const = 0;
+  // The batch that takes one thread least time for each image, measured when the model was loaded. Any other number of
+  // images is run in several passes.
   [[nodiscard]] virtual std::size_t preferred_batch() const = 0;
 };
 

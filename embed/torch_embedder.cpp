@@ -27,7 +27,6 @@ namespace {
 // Batch sizes that a TorchScript file, which takes any, is run with: LibTorch optimises a program anew for each size it
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
-constexpr std::size_t kMostPreferred = 64;  // images collected for one call, however many threads share them
 constexpr std::size_t kTimedRuns = 2;  // after those of verify(), in which a TorchScript program is compiled, too
 
 using Program = std::function<at::Tensor(const at::Tensor&)>;
@@ -102,10 +101,7 @@ class TorchEmbedder final : public Embedder {
   }
 
   [[nodiscard]] Matrix embed(MatrixView images) override {
-    if (images.cols != input_size()) {
-      throw Error{Errc::invalid_argument, "an image has " + std::to_string(images.cols) + " values; model " + name_ +
-                                              " reads " + std::to_string(input_size())};
-    }
+    check(images);
     // As many images as there are threads, or a multiple of that, are shared out: each thread computes its own. Threads
     // that work on one image together meet after every layer, and wait there for whichever the system has put aside.
     Matrix embeddings{images.rows, dimension_};
@@ -119,9 +115,17 @@ class TorchEmbedder final : public Embedder {
     return embeddings;
   }
 
-  [[nodiscard]] std::size_t preferred_batch() const override {
-    return std::max(best_batch(sizes_), std::min(kMostPreferred, best_batch(sizes_) * threads_));
+  [[nodiscard]] Matrix embed_alone(MatrixView images) override {
+    check(images);
+    Matrix embeddings{images.rows, dimension_};
+    std::vector<Run> runs;
+    append_runs(0, images.rows, runs);
+    for (const Run& part : runs) run(part, images, 1, embeddings);
+    return embeddings;
   }
+
+  [[nodiscard]] std::size_t threads() const override { return threads_; }
+  [[nodiscard]] std::size_t preferred_batch() const override { return best_batch(sizes_); }
 
  private:
   // Images [first, first + count), in one batch of a program.
@@ -136,6 +140,13 @@ class TorchEmbedder final : public Embedder {
     for (const std::size_t size : plan_batches(count, sizes_)) {
       runs.push_back({size, first, std::min(size, end - first)});
       first += runs.back().count;
+    }
+  }
+
+  void check(MatrixView images) const {
+    if (images.cols != input_size()) {
+      throw Error{Errc::invalid_argument, "an image has " + std::to_string(images.cols) + " values; model " + name_ +
+                                              " reads " + std::to_string(input_size())};
     }
   }
 
@@ -157,7 +168,7 @@ class TorchEmbedder final : public Embedder {
     const MatrixView input = bundle.golden_input;
     Matrix output{input.rows, dimension_};
     for (std::size_t row = 0; row < input.rows; row += size)
-      run({size, row, std::min(size, input.rows - row)}, input, threads_, output);
+      run({size, row, std::min(size, input.rows - row)}, input, 1, output);
     float worst = 0;
     for (std::size_t i = 0; i < output.data.size(); ++i)
       worst = std::max(worst, std::abs(output.data[i] - bundle.golden_output.data[i]));

@@ -22,6 +22,7 @@
 #include "index/faiss_index.hpp"
 #include "index/gpu.hpp"
 #include "index/scan.hpp"
+#include "index/sketch.hpp"
 
 namespace driftd::index {
 namespace {
@@ -96,6 +97,8 @@ struct Ann::Impl {
   std::unique_ptr<faiss::Index> index;
   faiss::IndexIVF* cells;  // the index, where the kind has cells
 
+  std::optional<Sketch> sketch;  // of a flat index that is large enough
+
   std::unique_ptr<GpuCopies> copies;
   mutable Guarded<std::string> fallback;  // why the copies do not answer
 
@@ -108,14 +111,31 @@ struct Ann::Impl {
     if (const auto candidates = search_device(queries, k, options))
       return nearest(queries, k, *candidates, count, allowed);
     if (kind == Kind::flat) {
-      const auto& flat = static_cast<const faiss::IndexFlat&>(*index);
-      return scan(queries, {size(), dimension(), flat.get_xb()}, k, allowed);
+      if (sketch) {
+        if (const auto candidates = sketch->candidates(queries, k, allowed)) return nearest(queries, k, *candidates, count, allowed);
+      }
+      return scan(queries, flat_rows(), k, allowed);
     }
     if (kind == Kind::fp16) return search_halves(queries, k, allowed);
     if (kind == Kind::sq8) return nearest(queries, k, search_bytes(queries, k, allowed), count, allowed);
     if (count == 0 || (allowed != nullptr && count <= usually_read()))
       return scan(queries, size(), reader(), k, allowed);
     return nearest(queries, k, search_cells(queries, k, allowed, options.all_cells), count, allowed);
+  }
+
+  [[nodiscard]] MatrixView flat_rows() const {
+    return {size(), dimension(), static_cast<const faiss::IndexFlat&>(*index).get_xb()};
+  }
+
+  // After rows first, first + 1 and so on were added.
+  void make_sketch(std::size_t first) {
+    if (kind != Kind::flat || !Sketch::pays(size(), dimension())) return;
+    const auto rows = flat_rows();
+    if (sketch) {
+      sketch->add({rows.rows - first, rows.cols, rows.data + first * rows.cols});
+    } else {
+      sketch.emplace(rows);
+    }
   }
 
   // Of each query's candidates, in any order and at rough distances, the k nearest at those that a scan of the stored
@@ -230,7 +250,7 @@ struct Ann::Impl {
 
   // Row-major; in `space` where they are not stored as they are.
   [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
-    if (kind == Kind::flat) return static_cast<const faiss::IndexFlat&>(*index).get_xb();
+    if (kind == Kind::flat) return flat_rows().data;
     space.resize(size() * dimension());
     index->reconstruct_n(0, index->ntotal, space.data());
     return space.data();
@@ -310,6 +330,7 @@ Ann Ann::converted(Kind kind) const {
     impl->index->add(impl_->index->ntotal, vectors);
     if (impl->cells != nullptr) impl->finish_cells();
   });
+  impl->make_sketch(0);
   return Ann{std::move(impl)};
 }
 
@@ -337,7 +358,9 @@ void Ann::add(MatrixView vectors) {
     impl_->copies.reset();
     impl_->fallback.with([](std::string& reason) { reason = "vectors were added since the index was placed"; });
   }
+  const auto first = size();
   guarded("add vectors", [&] { impl_->index->add(static_cast<Id>(vectors.rows), vectors.data); });
+  impl_->make_sketch(first);
 }
 
 Neighbours Ann::search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
@@ -364,6 +387,7 @@ Ann Ann::read(const std::filesystem::path& path, std::size_t dimension, std::siz
   auto [kind, index] = read_faiss_index(path, dimension, size);
   auto impl = std::make_unique<Impl>(kind, std::move(index));
   if (impl->cells != nullptr) guarded("map rows to cells", [&] { impl->finish_cells(); });
+  impl->make_sketch(0);
   return Ann{std::move(impl)};
 }
 

@@ -1,5 +1,6 @@
 #include "embed/batcher.hpp"
 
+#include <barrier>
 #include <future>
 #include <latch>
 #include <mutex>
@@ -31,6 +32,8 @@ class FakeEmbedder final : public Embedder {
     }
     return result;
   }
+  Matrix embed_alone(MatrixView images) override { return embed(images); }
+  [[nodiscard]] std::size_t threads() const override { return 1; }
   [[nodiscard]] std::size_t preferred_batch() const override { return 4; }
 
  private:
@@ -147,6 +150,60 @@ TEST_CASE("the destructor finishes what is queued") {
   }
   for (std::size_t i = 0; i < answers.size(); ++i)
     CHECK(answers[i].get().embedding == std::vector<float>{2.0F * static_cast<float>(i)});
+}
+
+namespace {
+
+// Three threads. Tells which images were computed by all of them, and holds back those computed alone until all three
+// are at it.
+class ThreeThreads final : public Embedder {
+ public:
+  Matrix embed(MatrixView images) override { return {images.rows, 1, {images.data, images.data + images.rows}}; }
+  Matrix embed_alone(MatrixView images) override {
+    meet_.arrive_and_wait();
+    return {images.rows, 1, std::vector<float>(images.rows, -1)};
+  }
+  [[nodiscard]] std::size_t threads() const override { return 3; }
+  [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
+
+ private:
+  std::barrier<> meet_{3};
+};
+
+}  // namespace
+
+TEST_CASE("a lone image gets all threads") {
+  Batcher batcher{std::make_unique<ThreeThreads>(), 8};
+  for (int i = 0; i < 20; ++i) CHECK(submit(batcher, static_cast<float>(i)).get().embedding == std::vector<float>{static_cast<float>(i)});
+}
+
+TEST_CASE("of several images each thread computes its own, at the same time") {
+  // The first image may find the batcher idle and get all threads; the gate sees to it that the others do not.
+  struct Gated final : Embedder {
+    std::shared_future<void> gate;
+    std::promise<void> started;
+    ThreeThreads rest;
+    explicit Gated(std::shared_future<void> g) : gate{std::move(g)} {}
+    Matrix embed(MatrixView images) override {
+      started.set_value();
+      gate.wait();
+      return rest.embed(images);
+    }
+    Matrix embed_alone(MatrixView images) override { return rest.embed_alone(images); }
+    [[nodiscard]] std::size_t threads() const override { return 4; }
+    [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
+  };
+  std::promise<void> gate;
+  auto embedder = std::make_unique<Gated>(gate.get_future().share());
+  auto started = embedder->started.get_future();
+  Batcher batcher{std::move(embedder), 8};
+  auto first = submit(batcher, 1);
+  started.wait();
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 3; ++i) answers.push_back(submit(batcher, 2));
+  for (auto& answer : answers) CHECK(answer.get().embedding == std::vector<float>{-1});  // three met
+  gate.set_value();
+  CHECK(first.get().embedding == std::vector<float>{1});
 }
 
 TEST_CASE("many threads get their own answers") {

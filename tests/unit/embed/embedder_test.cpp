@@ -9,6 +9,7 @@
 #include <fstream>
 #include <random>
 #include <set>
+#include <future>
 #include <thread>
 
 #include "core/file.hpp"
@@ -74,15 +75,11 @@ TEST_CASE("no images give no embeddings") {
   CHECK(load_embedder(bundle)->embed({0, bundle.preprocess.tensor_size(), nullptr}).rows == 0);
 }
 
-TEST_CASE("each thread is worth a batch of its own, 64 images in all") {
-  const Bundle bundle = tiny_bundle();
+TEST_CASE("by the fixed rule, a batch of fp32 is never worth its while") {
   const auto format = EmbedderOptions::Format::aotinductor;  // of batches 1 and 4
-  const auto preferred = [&](int threads) {
-    return load_embedder(bundle, {.format = format, .threads = threads, .reproducible = true})->preferred_batch();
-  };
-  CHECK(preferred(1) == 1);  // by the fixed rule, a batch of fp32 is never worth its while
-  CHECK(preferred(3) == 3);
-  CHECK(preferred(100) == 64);
+  const auto embedder = load_embedder(tiny_bundle(), {.format = format, .threads = 3, .reproducible = true});
+  CHECK(embedder->preferred_batch() == 1);
+  CHECK(embedder->threads() == 3);
 }
 
 TEST_CASE("threads that share out the images give the embeddings of one thread") {
@@ -95,7 +92,27 @@ TEST_CASE("threads that share out the images give the embeddings of one thread")
     const MatrixView some{n, images.cols, images.data.data()};
     CAPTURE(n);
     CHECK(largest_difference(shared->embed(some), alone->embed(some)) <= 1e-5F);
+    CHECK(largest_difference(shared->embed_alone(some), alone->embed(some)) <= 1e-5F);
   }
+}
+
+TEST_CASE("many threads may embed at once, each alone or with all threads") {
+  const Bundle bundle = tiny_bundle();
+  const auto embedder = load_embedder(bundle, {.format = GENERATE(from_range(kFormats)), .threads = 2});
+  const Matrix images = random_images(bundle, 9);
+  const Matrix expected = embedder->embed(images);
+  std::vector<std::future<bool>> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.push_back(std::async(std::launch::async, [&, t] {
+      bool right = true;
+      for (int i = 0; i < 20; ++i) {
+        const Matrix found = (t + i) % 3 == 0 ? embedder->embed(images) : embedder->embed_alone(images);
+        right = right && largest_difference(found, expected) <= 1e-5F;
+      }
+      return right;
+    }));
+  }
+  for (auto& thread : threads) CHECK(thread.get());
 }
 
 TEST_CASE("a failure in one thread's share reaches the caller, and the embedder works on") {
