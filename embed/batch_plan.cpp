@@ -40,8 +40,13 @@ std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<BatchSize
 }
 
 std::size_t best_batch(const std::vector<BatchSize>& sizes) {
-  return std::ranges::min(sizes, {}, [](const BatchSize& size) { return size.cost / static_cast<double>(size.size); })
-      .size;
+  constexpr double kAlike = 1.03;
+  const auto each = [](const BatchSize& size) { return size.cost / static_cast<double>(size.size); };
+  const double least = each(std::ranges::min(sizes, {}, each));
+  std::size_t best = 0;
+  for (const BatchSize& size : sizes)
+    if (each(size) <= kAlike * least) best = std::max(best, size.size);
+  return best;
 }
 
 }  // namespace driftd::embed

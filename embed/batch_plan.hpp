@@ -17,7 +17,8 @@ struct BatchSize {
 // sizes: not empty.
 [[nodiscard]] std::vector<std::size_t> plan_batches(std::size_t n, const std::vector<BatchSize>& sizes);
 
-// The size that costs least for each image.
+// The size that costs least for each image; of two that differ by less than 3%, which is how well costs are known, the
+// larger.
 [[nodiscard]] std::size_t best_batch(const std::vector<BatchSize>& sizes);
 
 }  // namespace driftd::embed

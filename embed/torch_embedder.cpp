@@ -13,6 +13,8 @@
 
 #include <ATen/Parallel.h>
 #include <omp.h>
+#include <sched.h>
+#include <unistd.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/script.h>
 
@@ -28,6 +30,62 @@ namespace {
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
 constexpr std::size_t kTimedRuns = 2;  // after those of verify(), in which a TorchScript program is compiled, too
+
+// While it lives, so many threads share the loops of the calling thread. OpenMP keeps the count for each thread;
+// at::set_num_threads() is for the whole process.
+class Team {
+ public:
+  explicit Team(std::size_t threads) {
+    (void)at::get_num_threads();  // LibTorch sets a thread's count once, when it is first asked: before we do
+    before_ = omp_get_max_threads();
+    omp_set_num_threads(static_cast<int>(threads));
+  }
+  ~Team() { omp_set_num_threads(before_); }
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+ private:
+  int before_;
+};
+
+// While it lives, the calling thread stays on its core and its OpenMP team keeps off it. Left alone, Linux wakes a member
+// where the caller runs when another thread is just about to leave the core that is free, and moves it away only after
+// several milliseconds: a lone image would take as long as on one thread. Costs a few system calls; where they are
+// refused, nothing changes.
+class Apart {
+ public:
+  explicit Apart(std::size_t threads) {
+    if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0 || CPU_COUNT(&allowed_) < static_cast<int>(threads) || threads < 2) return;
+    thread_local std::vector<pid_t> team;
+    if (team.size() != threads) team = members(threads);
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    cpu_set_t elsewhere;
+    CPU_XOR(&elsewhere, &allowed_, &here);
+    bool known = true;
+    for (const pid_t member : team) known &= member == team.front() || sched_setaffinity(member, sizeof(elsewhere), &elsewhere) == 0;
+    if (!known) team.clear();
+    stays_ = known && sched_setaffinity(0, sizeof(here), &here) == 0;
+  }
+  ~Apart() {
+    if (stays_) sched_setaffinity(0, sizeof(allowed_), &allowed_);
+  }
+  Apart(const Apart&) = delete;
+  Apart& operator=(const Apart&) = delete;
+
+ private:
+  // The caller first.
+  static std::vector<pid_t> members(std::size_t threads) {
+    std::vector<pid_t> ids(threads);
+#pragma omp parallel num_threads(static_cast<int>(threads))
+    ids[static_cast<std::size_t>(omp_get_thread_num())] = gettid();
+    return ids;
+  }
+
+  cpu_set_t allowed_{};
+  bool stays_ = false;
+};
 
 using Program = std::function<at::Tensor(const at::Tensor&)>;
 
@@ -94,6 +152,9 @@ class TorchEmbedder final : public Embedder {
         threads_{options.threads > 0 ? static_cast<std::size_t>(options.threads)
                                      : std::max<std::size_t>(1, std::thread::hardware_concurrency())},
         crew_{threads_ - 1} {
+    // Alone: OpenMP keeps a team for each thread that ever had one, and where it has more threads than there are cores, all
+    // teams wait asleep, which costs a lone image a third of its time.
+    const Team alone{1};
     for (const Bundle::Weights& weights : bundle.weights) {
       if (weights.format == format) add_program(bundle, weights);
     }
@@ -111,6 +172,8 @@ class TorchEmbedder final : public Embedder {
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
     append_runs(share * threads_, images.rows - share * threads_, runs);
+    if (runs.empty()) return embeddings;
+    const Apart apart{threads_};
     for (const Run& rest : runs) run(rest, images, threads_, embeddings);
     return embeddings;
   }
@@ -205,7 +268,7 @@ class TorchEmbedder final : public Embedder {
 
   // Runs one batch, padded with zeros to its size, and writes the embeddings to their rows.
   void run(const Run& part, MatrixView images, std::size_t threads, Matrix& embeddings) try {
-    set_threads(threads);
+    const Team team{threads};
     const c10::InferenceMode inference;
     const auto full = static_cast<std::int64_t>(part.size);
     const auto rows = static_cast<std::int64_t>(part.count);
@@ -230,12 +293,6 @@ class TorchEmbedder final : public Embedder {
     throw;
   } catch (const std::exception& failure) {
     throw Error{Errc::internal, "model " + name_ + " failed: " + reason(failure)};
-  }
-
-  // For the calling thread: OpenMP keeps the count for each. Not at::set_num_threads(), which is for the whole process.
-  static void set_threads(std::size_t wanted) {
-    (void)at::get_num_threads();  // LibTorch sets a thread's count once, when it is first asked: before we do
-    omp_set_num_threads(static_cast<int>(wanted));
   }
 
   const std::string name_;
