@@ -96,16 +96,16 @@ TEST_CASE("a single image does not wait for company") {
   CHECK(answer.timing.batch == 1);
 }
 
-TEST_CASE("images that arrive while the model runs share the next batches") {
-  Busy busy{8};
+TEST_CASE("images that arrive while the model runs share the next batches, eight in each") {
+  Busy busy{16};
   std::vector<std::future<Answer>> answers;
-  for (int i = 0; i < 6; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
-  CHECK(busy.batcher.queued() == 6);
+  for (int i = 0; i < 10; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
+  CHECK(busy.batcher.queued() == 10);
   busy.open();
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < 10; ++i) {
     const Answer answer = answers[static_cast<std::size_t>(i)].get();
     CHECK(answer.embedding == std::vector<float>{2.0F * static_cast<float>(i)});
-    CHECK(answer.timing.batch == (i < 4 ? 4U : 2U));
+    CHECK(answer.timing.batch == (i < 8 ? 8U : 2U));
   }
   CHECK(busy.first.get().timing.batch == 1);
 }
