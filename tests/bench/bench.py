@@ -29,7 +29,7 @@ import preparing
 import report
 from workloads import WORKLOADS, named
 
-CONTESTANTS = "driftd-bf16,driftd-int8-sq8,openvino-bf16,openvino-int8,tutorial"
+CONTESTANTS = "driftd-bf16,driftd-int8,openvino-bf16,openvino-int8,tutorial"
 
 
 def whole_numbers(text):

@@ -29,7 +29,7 @@ import preparing
 from preparing import HERE, ROOT, SIZES, call
 from server import Driftd, Failed, Peer
 
-CONTESTANTS = "driftd-bf16,driftd-int8-sq8,openvino-bf16,openvino-int8,tutorial"
+CONTESTANTS = "driftd-bf16,driftd-int8,openvino-bf16,openvino-int8,tutorial"
 WARM_UP = 1  # seconds of load before each measurement
 FEWEST = 20  # requests; a measurement of fewer is repeated for twice as long, at most LONGEST seconds
 LONGEST = 60

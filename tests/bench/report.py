@@ -4,8 +4,8 @@ import pathlib
 import statistics
 
 NOTES = pathlib.Path(__file__).with_name("performance_notes.md")
-COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8-sq8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
-PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8-sq8": "openvino-int8"}
+COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
+PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8": "openvino-int8"}
 HEAD = """# How fast it is
 
 {machine}, {date}. ResNet-18 shape (512 values, random weights), 100,000 reference images, three neighbours, JPEG in, one machine for
@@ -52,8 +52,8 @@ def bounds(workloads):
     search = (figures_of(workloads, "search") or {}).get("driftd") or {}
     ms = {row["kind"]: row["ms"] for row in search.get("results", ()) if row["rows"] == 100_000}
     found = {}
-    for name, kind in (("driftd-bf16", "flat"), ("driftd-fp32", "flat"), ("driftd-int8-sq8", "sq8")):
-        stage = stages.get(name.removesuffix("-sq8"))
+    for name in ("driftd-bf16", "driftd-fp32", "driftd-int8"):
+        stage, kind = stages.get(name), "flat"
         if not stage or kind not in ms:
             continue
         embed = min(stage["embed_ms"].values())
@@ -122,7 +122,7 @@ def start_section(workloads):
     rows = [[r["contestant"], r["ready_s"], r["rss_mib"], r["rss_loaded_mib"],
              r["rss_loaded_mib"] - r["model_mib"] - r["reference_mib"] if "model_mib" in r else None] for r in figures]  # fmt: skip
     head = ("", "command to ready, s", "RSS at rest, MiB", "after 32 clients, MiB", "of that, not model or index, MiB")
-    return f"## Start and memory\n\n{table(head, rows)}\n"
+    return f"## Start and memory\n\n{table(head, rows)}\n\nThe model is its weights, the index the vectors and, for exact search, a byte for each value.\n"
 
 
 def plain_section(workloads, name, title, head, keys):
