@@ -189,7 +189,8 @@ void ProfileBuilder::add(const embed::Properties& properties) {
 
 drift::Profile ProfileBuilder::finish() {
   drift::Profile profile;
-  for (std::size_t i = 0; !values_[0].empty() && i < values_.size(); ++i) {
+  if (values_[0].empty()) return profile;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
     std::ranges::sort(values_[i]);
     profile.push_back({std::string{embed::kPropertyNames[i]}, std::move(values_[i])});
   }
