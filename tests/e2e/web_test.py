@@ -11,7 +11,7 @@ from conftest import services
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="skipped: no playwright")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="skipped: no chromium; apt-get install chromium")
-PAGES = ["/", "/docs", "/app.css", "/app.js", "/review.js", "/docs.js", "/openapi.json"]
+PAGES = ["/", "/docs", "/app.css", "/alerts.js", "/app.js", "/review.js", "/docs.js", "/openapi.json"]
 
 
 @pytest.fixture(scope="module")
