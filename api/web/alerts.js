@@ -60,8 +60,9 @@ function curveView(curve, started) {
 
 function groupView(group, pictures, reference, seen) {
   const nearest = group.nearest_label ? `, ${whole.format(group.of_label)} of them nearest to ${group.nearest_label}` : "";
+  const what = group.images === seen ? `${whole.format(seen)} images that nothing separates into groups` : `${whole.format(group.images)} of ${whole.format(seen)} images look alike`;
   const shown = group.examples.map((e) => picture(pictures, e.request_id)).filter((p) => p !== null);
-  return element("li", {}, element("p", {}, `${whole.format(group.images)} of ${whole.format(seen)} images look alike${nearest}; first seen ` +
+  return element("li", {}, element("p", {}, `${what}${nearest}; first seen ` +
     `${clock(group.first_seen.at)} (image ${whole.format(group.first_seen.image)}), last ${ago(group.last_seen.at)}. `,
     element("span", {class: "quiet"}, "Examples: ", ...group.examples.flatMap((e) => [element("code", {}, e.request_id), " "]))),
     shown.length ? element("p", {class: "pictures"}, ...shown) : null,

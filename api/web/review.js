@@ -94,6 +94,7 @@ async function showNext() {
 
 async function pollReview() {
   try {
+    if (!withImages.size) await refreshReferences(); // a card is drawn once
     await showNext();
   } catch (error) {
     // The line at the top of the page says that the service does not answer.
