@@ -28,6 +28,7 @@
 #include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
+#include "api/set_aside.hpp"
 #include "api/shadow_routes.hpp"
 #include "api/time.hpp"
 #include "api/version.hpp"
@@ -169,7 +170,7 @@ class Memory {
         model_{bundle.id()},
         url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
-        store_{prepared(config.data_directory) / "driftd.db"},
+        store_(open_or_set_aside<drift::Store>(prepared(config.data_directory) / "driftd.db", drift::StoreOptions{})),
         review_{config.review, config.pictures, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
         recent_{config.shadow.window, config.shadow.max_bytes},
         shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},

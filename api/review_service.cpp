@@ -12,6 +12,7 @@
 #include "api/image_body.hpp"
 #include "api/log.hpp"
 #include "api/request_id.hpp"
+#include "api/set_aside.hpp"
 #include "api/thumbnail.hpp"
 #include "core/error.hpp"
 
@@ -47,7 +48,7 @@ std::size_t bytes_of(const ReviewCandidate& c) { return (c.request ? c.request->
 ReviewService::ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes,
                              Metrics& metrics)
     : config_{config}, pictures_{pictures}, max_image_bytes_{max_image_bytes}, metrics_{metrics},
-      store_{file, {config.max_bytes, kAnsweredForEachPlace * config.max_items}}, samples_{random_places(config), seed()},
+      store_(open_or_set_aside<drift::ReviewStore>(file, drift::ReviewStoreOptions{config.max_bytes, kAnsweredForEachPlace * config.max_items})), samples_{random_places(config), seed()},
       diverse_{diverse_set(config)} {
   samples_.restore(store_.samples());
   sample_size_ = samples_.size();

@@ -2,8 +2,8 @@
 // images of an alert have in common.
 //
 // Thread-safe. One lock, held for the copy of a pointer; whoever replays a window copies pointers, never embeddings.
-// Bounded: `window` images of a stream, max_bytes of embeddings in all; beyond that the stream that was silent for longest
-// loses its oldest. Memory: 4 bytes a number, so 2.5 MB for 500 embeddings of 1280.
+// Bounded: `window` images of a stream, max_bytes in all; beyond that the stream that was silent for longest loses its
+// oldest. 2.5 MB for 500 embeddings of 1280, so not saved with a stream's other 20 KB: a restart begins with none.
 #pragma once
 
 #include <cstddef>

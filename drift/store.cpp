@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "drift/records.hpp"
+#include "drift/sound.hpp"
 #include "drift/store_connection.hpp"
 
 namespace driftd::drift {
@@ -64,7 +65,7 @@ void prepare_schema(Database& db, const std::string& name) {
   }
   const bool ours = application == kApplicationId && version >= 1;
   if (!ours && (application != 0 || version != 0 || db.integer("SELECT count(*) FROM sqlite_schema") != 0)) {
-    throw Error{Errc::corrupt, name + " is a database of another program; give driftd a file of its own"};
+    throw Error{Errc::conflict, name + " is a database of another program; give driftd a file of its own"};
   }
   Transaction transaction{db};
   if (!ours) db.execute(kVersion1);
@@ -80,6 +81,7 @@ Database open(const std::filesystem::path& file) {
   // Exclusive: two services on one file would overwrite each other's windows. Whoever holds it does so for good.
   db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
+  require_sound(db);
   prepare_schema(db, file.string());
   return db;
 }
@@ -97,7 +99,9 @@ void forget_old_alerts(Database& db, std::size_t limit) {
 }  // namespace
 
 Store::Store(const std::filesystem::path& file, StoreOptions options)
-    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {}
+    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {
+  (void)load();  // all of it can be read back, or this is a damaged file
+}
 
 Store::~Store() = default;
 
