@@ -160,4 +160,4 @@ def test_p_values_within_labels_are_those_of_driftd_score_and_parts_of_another_r
     with open(tmp_path / "all" / "images.csv", newline="") as file:
         assert any(row["p_value"] != rows[row["path"]]["p_value"] for row in csv.DictReader(file))
     resumed = audit(folder, tmp_path / "labels", "--resume")
-    assert resumed.returncode == 1 and "another ranking" in resumed.stderr
+    assert resumed.returncode == 2 and "another ranking" in resumed.stderr

@@ -191,7 +191,8 @@ def test_an_image_is_labelled_and_dismissed_in_the_review(start_service, page, f
     page.goto(service.url)
     card = page.locator("#review-card [data-review]")
     sync_api.expect(page.locator("#review-summary")).to_have_text("3 images wait.")
-    sync_api.expect(card.locator("img")).to_be_visible()
+    sync_api.expect(card.locator("> img")).to_be_visible()
+    sync_api.expect(card.locator("figure img")).to_have_count(3)  # the nearest training images
     assert page.evaluate("document.querySelector('#review-card img').naturalWidth") == 28
     sync_api.expect(card).to_contain_text("Nearest reference images")
 
