@@ -49,7 +49,7 @@ void AccuracyWatch::judged(const drift::Judgement& judgement) {
   const auto detector = step(judgement);
   if (!detector) return;
   monitor_.follow(judgement.stream,
-                  {std::string{kAccuracyRule}, {detector->over(), detector->calm()}, detector->since(), detector->limit(), 1 / detector->limit()},
+                  {std::string{kAccuracyRule}, {detector->over(), detector->calm()}, detector->since(), detector->limit(), 1 / detector->limit(), detector->value()},
                   judgement.at_ms);
 }
 

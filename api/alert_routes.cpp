@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
 #include "api/messages.hpp"
 #include "api/paging.hpp"
@@ -52,7 +53,19 @@ drift::Alert alert_at(const drift::Monitor& monitor, const std::string& id) {
 Response alert_response(const drift::Store& store, const drift::Alert& alert) {
   auto object = to_json(alert, drift::silenced_until(store.silences(), alert.stream, now_ms()));
   object["history"] = to_json(store.history(alert.id));
+  object["curve"] = to_json(alert.curve);
+  const auto breakdown = store.breakdown(alert.id);
+  object["breakdown"] = breakdown ? json::value(to_json(*breakdown)) : json::value(nullptr);
+  object["pictures"] = to_json(store.pictures(alert.id), alert.id);
   return json_response(object);
+}
+
+Response get_picture(const drift::Store& store, const Request& request) {
+  const auto& text = request.parameters.at("n");
+  const bool sound = !text.empty() && text.size() <= 4 && text.find_first_not_of("0123456789") == std::string::npos;
+  const auto jpeg = sound ? store.picture(id_of(request), std::stoul(text)) : std::vector<std::byte>{};
+  if (jpeg.empty()) not_found("picture; GET /v1/alerts/{id} lists those that an alert has");
+  return jpeg_response(jpeg, Lasts::forever);
 }
 
 bool older(const drift::Alert& alert, const Cursor& cursor) {
@@ -244,6 +257,7 @@ Response get_feedback(const drift::Feedback& feedback, const AccuracyWatch& watc
 void add_alert_routes(Router& router, asio::thread_pool& pool, drift::Monitor& monitor, AlertService& alerts, drift::Store& store) {
   router.add({"GET", "/v1/alerts", 0, on_pool(pool, [&](const Request& r) { return get_alerts(monitor, store, r); })});
   router.add({"GET", "/v1/alerts/{id}", 0, on_pool(pool, [&](const Request& r) { return alert_response(store, alert_at(monitor, id_of(r))); })});
+  router.add({"GET", "/v1/alerts/{id}/images/{n}", 0, on_pool(pool, [&](const Request& r) { return get_picture(store, r); })});
   router.add({"POST", "/v1/alerts/{id}/ack", kBody, on_pool(pool, [&](const Request& r) { return acknowledge(monitor, alerts, store, r); })});
   router.add({"POST", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return silence_alert(monitor, alerts, store, r); })});
   router.add({"DELETE", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return unsilence_alert(monitor, alerts, store, r); })});

@@ -7,6 +7,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <cmath>
@@ -18,6 +19,7 @@
 #include <utility>
 
 #include "api/alert_routes.hpp"
+#include "api/evidence_service.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
 #include "api/new_normal_routes.hpp"
@@ -26,6 +28,7 @@
 #include "api/review_routes.hpp"
 #include "api/routes.hpp"
 #include "api/scoring_service.hpp"
+#include "api/set_aside.hpp"
 #include "api/shadow_routes.hpp"
 #include "api/time.hpp"
 #include "api/version.hpp"
@@ -128,6 +131,7 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
     const auto what = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " + std::to_string(config.references.size()) + ")";
     progress.with([&](auto& reason) { reason = what; });
     auto options = live_options(config.store);
+    options.pictures = config.pictures;
     options.opening = [&progress, what](double share) {
       if (auto text = what + ": " + std::to_string(static_cast<int>(100 * share)) + "% of its bytes verified"; share < 1) {
         progress.with([&](auto& reason) { reason = std::move(text); });
@@ -166,20 +170,23 @@ class Memory {
         model_{bundle.id()},
         url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
-        store_{prepared(config.data_directory) / "driftd.db"},
-        review_{config.review, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
+        store_(open_or_set_aside<drift::Store>(prepared(config.data_directory) / "driftd.db", drift::StoreOptions{})),
+        review_{config.review, config.pictures, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
         recent_{config.shadow.window, config.shadow.max_bytes},
         shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
+        pictures_{config.pictures && config.alerts.thumbnail_bytes > 0 ? config.alerts.picture_buffer_bytes : 0, std::max(config.streams.window, config.shadow.window)},
+        evidence_{{config.scoring.alpha, config.alerts.thumbnail_bytes, config.http.max_image_bytes}, references, recent_, pictures_, store_, metrics},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
-        monitor_{monitor_options(config), [this](const drift::Event& event) { alerts_.on_event(monitor_, event.alert, now_ms()); }},
+        monitor_{monitor_options(config), [this](const drift::Event& event) { on_event(event.alert); }},
         accuracy_{{config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()}, references, monitor_},
         trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
     monitor_.restore(store_.load());
     alerts_.restore(monitor_);
+    for (const auto& alert : monitor_.alerts()) evidence_.raised(alert);
     for (const auto& judgement : store_.judgements()) {
       feedback_.count(judgement);
       accuracy_.restore(judgement);
@@ -189,7 +196,7 @@ class Memory {
   }
 
   [[nodiscard]] drift::Monitor& monitor() { return monitor_; }
-  [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_}; }
+  [[nodiscard]] Watchers watchers() { return {monitor_, feedback_, recent_, review_, pictures_}; }
 
   void add_routes(Router& router, asio::thread_pool& records, asio::thread_pool& trials) {
     add_alert_routes(router, records, monitor_, alerts_, store_);
@@ -221,7 +228,13 @@ class Memory {
     return directory;
   }
 
+  void on_event(const drift::Alert& alert) {
+    alerts_.on_event(monitor_, alert, now_ms());
+    evidence_.raised(alert);
+  }
+
   void refresh_gauges() {
+    metrics_.picture_buffer(pictures_.bytes());
     metrics_.shadow(recent_.bytes());
     for (const auto& stream : monitor_.streams()) {
       metrics_.stream_window(stream.name, stream.window.ood_rate, stream.window.lower, stream.window.upper);
@@ -249,6 +262,7 @@ class Memory {
         monitor_.deliver();  // what the store refused before
         alerts_.tick(monitor_, now_ms());
         trials_.look();
+        evidence_.look();
         save();
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
@@ -269,6 +283,8 @@ class Memory {
   ReviewService review_;
   drift::RecentWindow recent_;
   Shadow shadow_;
+  RecentPictures pictures_;
+  EvidenceService evidence_;
   WebhookSender sender_;
   RetrainService retrain_;
   AlertService alerts_;

@@ -235,6 +235,7 @@ AuditReport run_audit(const AuditOptions& options) {
   plan.rule = drift::name_of(options.scoring.rule);
   plan.k = options.scoring.k;
   plan.alpha = options.scoring.alpha;
+  plan.per_label = options.scoring.per_label;
   plan.reference = summarise(reference, options.reference, bundle.id(), options.scoring);
   plan.source = summarise(sources, options.images);
   plan.shard = options.shard;

@@ -143,6 +143,7 @@ json::object to_json(const AuditPlan& plan) {
           {"rule", plan.rule},
           {"k", plan.k},
           {"alpha", exact(plan.alpha)},
+          {"per_label", plan.per_label},
           {"reference", to_json(plan.reference)},
           {"source", {{"root", plan.source.root}, {"images", plan.source.images}, {"sha256", plan.source.sha256}}},
           {"shard", plan.shard},
@@ -165,6 +166,7 @@ AuditPlan parse_plan(std::string_view text, const std::string& what) {
   plan.rule = drift::name_of(drift::rule_of(field<std::string>(object, "rule", what)));
   plan.k = field<std::size_t>(object, "k", what);
   plan.alpha = exact_field(object, "alpha", what);
+  plan.per_label = object.contains("per_label") && field<bool>(object, "per_label", what);  // older plans have none
   plan.reference = parse_reference(field<json::object>(object, "reference", what), what);
   const auto source = field<json::object>(object, "source", what);
   plan.source = {field<std::string>(source, "root", what), field<std::uint64_t>(source, "images", what),
@@ -188,6 +190,7 @@ std::string difference(const AuditPlan& a, const AuditPlan& b) {
         differ("reference", a.reference.id + " " + a.reference.sha256, b.reference.id + " " + b.reference.sha256),
         differ("rule", a.rule, b.rule), differ("k", std::to_string(a.k), std::to_string(b.k)),
         differ("alpha", exact(a.alpha), exact(b.alpha)),
+        differ("ranking", a.per_label ? "by label" : "among all", b.per_label ? "by label" : "among all"),
         differ("number of images", std::to_string(a.source.images), std::to_string(b.source.images)),
         differ("list of images", a.source.sha256, b.source.sha256)}) {
     if (!text.empty()) return text;

@@ -47,6 +47,7 @@ struct AuditPlan {
   std::string rule = "blend";
   std::size_t k = drift::kDefaultK;
   double alpha = 0.05;
+  bool per_label = false;  // p-values rank within the label that an image's neighbours vote for
   ReferenceSummary reference;
   SourceSummary source;
   std::uint64_t shard = 1;  // from 1

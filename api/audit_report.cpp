@@ -88,7 +88,7 @@ json::object top_level(const AuditReport& r) {
         {"fail_on", r.verdict.condition},
         {"text", r.verdict.text}}},
       {"options",
-       {{"rule", plan.rule}, {"k", plan.k}, {"alpha", plan.alpha}, {"shard", plan.shard}, {"shards", plan.shards}}},
+       {{"rule", plan.rule}, {"k", plan.k}, {"alpha", plan.alpha}, {"per_label", plan.per_label}, {"shard", plan.shard}, {"shards", plan.shards}}},
       {"reference", {{"id", plan.reference.id}, {"sha256", plan.reference.sha256}, {"items", plan.reference.items}}},
       {"model", plan.reference.model},
       {"source", {{"root", plan.source.root}, {"images", plan.source.images}, {"sha256", plan.source.sha256}}},

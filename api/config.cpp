@@ -34,12 +34,12 @@ BOOST_DESCRIBE_STRUCT(StoreConfig, (), (device, compact_share, compact_min, keep
 BOOST_DESCRIBE_STRUCT(StreamConfig, (), (window, window_seconds, max_streams, save_interval_ms))
 BOOST_DESCRIBE_STRUCT(StreamRuleConfig, (), (streams, threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, run_length, detectors))
 BOOST_DESCRIBE_STRUCT(AlertConfig, (),
-                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, detectors, accuracy_run_length, accuracy_drop, rules))
+                      (threshold, min_images, for_images, resolve_below, resolve_after, cooldown_images, cooldown_s, repeat_s, run_length, detectors, accuracy_run_length, accuracy_drop, thumbnail_bytes, picture_buffer_bytes, rules))
 BOOST_DESCRIBE_STRUCT(WebhookConfig, (), (name, url, format, events, secret_file, ca_file, allow_private, timeout_ms, max_attempts))
 BOOST_DESCRIBE_STRUCT(RetrainConfig, (), (mode, command, command_timeout_s, activate, activate_below, activate_min_images))
-BOOST_DESCRIBE_STRUCT(ReviewConfig, (), (max_items, max_bytes, random_share, stream_share, image_side, images))
+BOOST_DESCRIBE_STRUCT(ReviewConfig, (), (max_items, max_bytes, random_share, stream_share, image_side))
 BOOST_DESCRIBE_STRUCT(ShadowConfig, (), (window, max_bytes))
-BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, retrain, review, shadow, data_directory, log_level))
+BOOST_DESCRIBE_STRUCT(Config, (), (http, admin, model, references, store, scoring, streams, alerts, webhooks, retrain, review, shadow, data_directory, pictures, log_level))
 
 namespace {
 
@@ -345,6 +345,8 @@ void check_config(const Config& c) {
   require(c.alerts.accuracy_run_length == 0 || (c.alerts.accuracy_run_length >= 100 && c.alerts.accuracy_run_length <= 1'000'000),
           "alerts.accuracy_run_length", "must be 0 (rule accuracy is off) or from 100 to 1000000 labels");
   require(c.alerts.accuracy_drop >= 0 && c.alerts.accuracy_drop < 1, "alerts.accuracy_drop", "must be at least 0 and below 1");
+  require(c.alerts.thumbnail_bytes <= 16 << 20, "alerts.thumbnail_bytes", "must be from 0 (no pictures) to 16777216, 16 MiB an alert");
+  require(c.alerts.picture_buffer_bytes <= std::size_t{16} << 30, "alerts.picture_buffer_bytes", "must be from 0 (no pictures) to 17179869184, 16 GiB");
   require(one_of(c.log_level, {"debug", "info", "warn", "error"}), "log_level", "must be debug, info, warn or error");
   require(c.http.max_connections >= 1 && c.http.max_connections <= 100'000, "http.max_connections", "must be from 1 to 100000");
   require(c.http.request_timeout_ms >= 100, "http.request_timeout_ms", "must be at least 100");
@@ -369,7 +371,7 @@ std::map<std::string, std::string> driftd_environment() {
     constexpr std::string_view kPrefix = "DRIFTD_";
     if (!text.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     std::string key{text.substr(kPrefix.size(), equals - kPrefix.size())};
-    const bool is_setting = key.find("__") != std::string::npos || key == "DATA_DIRECTORY" || key == "LOG_LEVEL";
+    const bool is_setting = key.find("__") != std::string::npos || key == "DATA_DIRECTORY" || key == "PICTURES" || key == "LOG_LEVEL";
     if (!is_setting) continue;  // DRIFTD_CACHE and the like belong to the scripts
     std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     for (auto at = key.find("__"); at != std::string::npos; at = key.find("__", at)) key.replace(at, 2, ".");

@@ -91,6 +91,8 @@ struct AlertConfig {
   std::vector<std::string> detectors{"ood-rate", "e-detector"};  // what watches, the most urgent first (drift/detectors/kinds.hpp)
   std::size_t accuracy_run_length = 2000;  // labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off
   double accuracy_drop = 0.05;             // it finds an accuracy that is lower than the reference's own by more than this
+  std::size_t thumbnail_bytes = 64 << 10;      // of small pictures kept with an alert: its strangest images and examples of each group; 0: none
+  std::size_t picture_buffer_bytes = 32 << 20;  // of strange images held in memory as they came, of which the pictures are made
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 
@@ -121,7 +123,6 @@ struct ReviewConfig {
   double random_share = 0.2;         // of max_items: a uniform sample of all images, for honest estimates; the rest is strange and diverse
   double stream_share = 0.5;         // of the diverse images: the most of one stream
   std::uint32_t image_side = 512;    // pixels of the longer side of a kept picture
-  bool images = true;                // false: no pictures are kept, for privacy
 };
 
 struct ShadowConfig {
@@ -143,6 +144,7 @@ struct Config {
   ReviewConfig review;
   ShadowConfig shadow;
   std::string data_directory;      // windows, alerts and unsent webhooks; one service at a time
+  bool pictures = true;            // false, for privacy: no image is kept, in the review queue or with an alert, and no training image is shown
   std::string log_level = "info";  // debug | info | warn | error
 };
 

@@ -58,4 +58,10 @@ std::vector<ImageSource> list_images(const std::string& where) {
   return sources;
 }
 
+fs::path image_root(const std::string& where) {
+  if (where.empty() || where == "-") return {};
+  const auto place = fs::absolute(where).lexically_normal();
+  return fs::is_directory(place) ? place : place.parent_path();
+}
+
 }  // namespace driftd::api

@@ -20,4 +20,7 @@ struct ImageSource {
 // on standard input.
 [[nodiscard]] std::vector<ImageSource> list_images(const std::string& where);
 
+// The folder, absolute, that the uris of such a list are relative to; empty for standard input.
+[[nodiscard]] std::filesystem::path image_root(const std::string& where);
+
 }  // namespace driftd::api

@@ -31,6 +31,7 @@ class LiveReference {
     std::size_t compact_min = 50;
     index::Device device = {};  // where searches run
     index::Segment::Progress opening = {};  // while the constructor loads
+    bool pictures = true;  // whether its training images may be shown
     std::size_t keep_versions = 2;  // besides the live one and snapshots; compaction removes older ones
   };
   struct Compaction {
@@ -47,6 +48,7 @@ class LiveReference {
   [[nodiscard]] Reference current() const { return {collection_->snapshot()}; }
   [[nodiscard]] const index::Collection& collection() const { return *collection_; }
   [[nodiscard]] const std::string& read_only() const { return read_only_; }  // why; empty: writable
+  [[nodiscard]] bool shows_pictures() const { return options_.pictures; }
   [[nodiscard]] Compaction compaction() const { return compaction_.with([](const auto& c) { return c; }); }
 
   // As index::Collection's, each durable on return.

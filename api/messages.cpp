@@ -48,10 +48,10 @@ constexpr std::array kWords{Words{"score", "more typical", "stranger"},
                             Words{"aspect", "more upright", "more oblong"},
                             Words{"jpeg_quality", "more compressed", "less compressed"}};
 
-std::string_view word_for(const drift::Shift& shift) {
-  const auto* words = std::ranges::find(kWords, shift.name, &Words::name);
+std::string_view word_for(std::string_view name, bool upper) {
+  const auto* words = std::ranges::find(kWords, name, &Words::name);
   if (words == kWords.end()) return "elsewhere in the embedding space";  // a component has no name of its own
-  return shift.upper ? words->up : words->down;
+  return upper ? words->up : words->down;
 }
 
 json::array shifts(const std::vector<drift::Shift>& all) {
@@ -59,7 +59,7 @@ json::array shifts(const std::vector<drift::Shift>& all) {
   for (const auto& shift : all) {
     out.push_back(json::object{{"name", shift.name},
                                {"direction", shift.upper ? "up" : "down"},
-                               {"meaning", word_for(shift)},
+                               {"meaning", word_for(shift.name, shift.upper)},
                                {"rank", number(shift.rank)},
                                {"share", number(shift.share)}});
   }
@@ -156,6 +156,70 @@ json::object to_json(const drift::Alert& a, std::int64_t silenced_until_ms) {
           {"silenced_until", time_or_null(silenced_until_ms)},
           {"moved", shifts(a.moved)},
           {"evidence", std::move(evidence)}};
+}
+
+json::array to_json(const std::vector<drift::CurvePoint>& curve) {
+  json::array all;
+  for (const auto& [at, value, limit] : curve) {
+    all.push_back(json::object{{"at", rfc3339(at.at_ms)}, {"image", at.image}, {"value", number(value)}, {"limit", number(limit)}});
+  }
+  return all;
+}
+
+namespace {
+
+json::array label_shares(const std::vector<drift::LabelShare>& shares) {
+  json::array all;
+  for (const auto& [label, images, share, expected] : shares) {
+    const auto ratio = expected > 0 ? json::value(share / expected) : json::value(nullptr);
+    all.push_back(json::object{{"label", label}, {"images", images}, {"share", share}, {"expected", expected}, {"ratio", ratio}});
+  }
+  return all;
+}
+
+json::array property_shifts(const std::vector<drift::PropertyShift>& shifts) {
+  constexpr double kSurely = 0.01;  // p-value below which words are given
+  json::array all;
+  for (const auto& [name, median, reference, rank, p] : shifts) {
+    const bool upper = rank > 0.5;
+    all.push_back(json::object{{"name", name}, {"median", number(median)}, {"reference_median", number(reference)},
+                               {"direction", upper ? "up" : "down"}, {"rank", number(rank)}, {"p_value", number(p)},
+                               {"meaning", p < kSurely ? json::value(word_for(name, upper)) : json::value(nullptr)}});
+  }
+  return all;
+}
+
+json::array look_alikes(const std::vector<drift::LookAlikes>& groups) {
+  json::array all;
+  for (const auto& g : groups) {
+    json::array examples;
+    for (const auto& [request_id, image] : g.examples) examples.push_back(json::object{{"request_id", request_id}, {"image", image}});
+    all.push_back(json::object{{"images", g.images}, {"nearest_label", g.nearest_label}, {"of_label", g.of_label},
+                               {"first_seen", moment(g.first)}, {"last_seen", moment(g.last)},
+                               {"examples", std::move(examples)}, {"neighbours", neighbours(g.neighbours)}});
+  }
+  return all;
+}
+
+}  // namespace
+
+json::object to_json(const drift::Breakdown& b) {
+  return {{"from_image", b.from},
+          {"until", moment(b.until)},
+          {"images", b.images},
+          {"strange", b.strange},
+          {"about", b.of_strange ? "strange" : "all"},
+          {"labels", label_shares(b.labels)},
+          {"properties", property_shifts(b.properties)},
+          {"groups", look_alikes(b.groups)}};
+}
+
+json::array to_json(const std::vector<drift::Picture>& pictures, const std::string& alert) {
+  json::array all;
+  for (const auto& p : pictures) {
+    all.push_back(json::object{{"request_id", p.request_id}, {"url", "/v1/alerts/" + alert + "/images/" + std::to_string(p.n)}, {"width", p.width}, {"height", p.height}});
+  }
+  return all;
 }
 
 json::array to_json(const std::vector<drift::HistoryEntry>& history) {

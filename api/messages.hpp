@@ -8,12 +8,14 @@
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/accuracy_watch.hpp"
 #include "api/http.hpp"
 #include "api/reference.hpp"
+#include "drift/breakdown.hpp"
 #include "drift/delivery.hpp"
 #include "drift/feedback.hpp"
 #include "drift/history.hpp"
@@ -31,8 +33,14 @@ namespace driftd::api {
 // null where there is no alert.
 [[nodiscard]] boost::json::value to_json(const std::optional<drift::AlertSummary>& alert);
 [[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
-// silenced_until_ms: 0 when nothing silences its stream.
+// What lists and notices say; the curve, the breakdown and the pictures are for one alert alone. silenced_until_ms: 0 when
+// nothing silences its stream.
 [[nodiscard]] boost::json::object to_json(const drift::Alert& alert, std::int64_t silenced_until_ms = 0);
+// {"at", "image", "value", "limit"} each; limit: null where there was none.
+[[nodiscard]] boost::json::array to_json(const std::vector<drift::CurvePoint>& curve);
+[[nodiscard]] boost::json::object to_json(const drift::Breakdown& breakdown);
+// Of an alert; each with the path of its picture.
+[[nodiscard]] boost::json::array to_json(const std::vector<drift::Picture>& pictures, const std::string& alert);
 [[nodiscard]] boost::json::array to_json(const std::vector<drift::HistoryEntry>& history);
 [[nodiscard]] boost::json::object to_json(const drift::Silence& silence);
 [[nodiscard]] boost::json::object to_json(const drift::Delivery& delivery);  // without its payload

@@ -46,6 +46,8 @@ struct Metrics::Impl {
   Family<Counter>& webhooks = BuildCounter().Name("driftd_webhook_deliveries_total").Help("Webhook attempts, by result.").Register(registry);
   Family<Counter>& retrains = BuildCounter().Name("driftd_retrain_requests_total").Help("Retrain requests, by the status they came to; joined: by an alert.").Register(registry);
   Family<Counter>& reviews = BuildCounter().Name("driftd_review_images_total").Help("Images offered for review: queued, familiar (like a queued one), dropped (the hand-over was full), failed.").Register(registry);
+  Family<Counter>& evidence = BuildCounter().Name("driftd_evidence_total").Help("Breakdowns of the images of an alert: made, failed.").Register(registry);
+  Family<Gauge>& picture_buffer = BuildGauge().Name("driftd_picture_buffer_bytes").Help("Bytes of strange images in memory, kept to show some of them with an alert.").Register(registry);
   Family<Gauge>& review_items = BuildGauge().Name("driftd_review_items").Help("Images in the review queue.").Register(registry);
   Family<Gauge>& review_bytes = BuildGauge().Name("driftd_review_image_bytes").Help("Bytes of the pictures in the review queue.").Register(registry);
   Family<Gauge>& shadow_bytes = BuildGauge().Name("driftd_shadow_window_bytes").Help("Bytes of recent embeddings kept to try a version on.").Register(registry);
@@ -113,6 +115,8 @@ Metrics::Metrics(const std::string& version) : impl_{std::make_unique<Impl>()} {
   }
   for (const auto* result : {"queued", "familiar", "dropped", "failed"}) impl_->reviews.Add({{"result", result}});
   review_queue(0, 0, 0);
+  for (const auto* result : {"made", "failed"}) impl_->evidence.Add({{"result", result}});
+  picture_buffer(0);
   shadow(0);
   for (const auto* reason : {"connections", "framing", "header", "timeout", "queue_full"}) impl_->rejections.Add({{"reason", reason}});
   for (const auto* stage : {"queue", "decode", "embed", "search"}) impl_->stage[stage] = &impl_->stages.Add({{"stage", stage}}, kSeconds);
@@ -195,6 +199,10 @@ void Metrics::webhook_delivery(std::string_view result) { impl_->webhooks.Add({{
 void Metrics::retrain(std::string_view result) { impl_->retrains.Add({{"result", std::string{result}}}).Increment(); }
 
 void Metrics::review(std::string_view result) { impl_->reviews.Add({{"result", std::string{result}}}).Increment(); }
+
+void Metrics::evidence(std::string_view result) { impl_->evidence.Add({{"result", std::string{result}}}).Increment(); }
+
+void Metrics::picture_buffer(std::size_t bytes) { impl_->picture_buffer.Add({}).Set(static_cast<double>(bytes)); }
 
 void Metrics::review_queue(std::size_t waiting, std::size_t answered, std::size_t image_bytes) {
   impl_->review_items.Add({{"state", "waiting"}}).Set(static_cast<double>(waiting));

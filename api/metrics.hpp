@@ -42,6 +42,8 @@ class Metrics {
 
   void review(std::string_view result);            // queued | familiar | dropped | failed
   void review_queue(std::size_t waiting, std::size_t answered, std::size_t image_bytes);
+  void evidence(std::string_view result);          // made | failed
+  void picture_buffer(std::size_t bytes);          // of strange images kept to show some of them
   void shadow(std::size_t bytes);                  // of embeddings kept for replays
 
   [[nodiscard]] std::string expose() const;  // Prometheus text format 0.0.4

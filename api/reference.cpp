@@ -34,6 +34,7 @@ constexpr const char* kVotedFile = "calibration.voted.bin";
 constexpr const char* kComponentsFile = "components.bin";
 constexpr const char* kGroupsFile = "groups.csv";     // where groups were given
 constexpr const char* kHeldOutFile = "held_out.bin";  // where images were held out
+constexpr const char* kImageRootFile = "image_root.txt";  // where the images' folder is known
 constexpr const char* kProfileFile = "properties.bin";  // of references that were built from images
 
 drift::Calibration calibration_in(const index::Segment& items, const char* file) {
@@ -90,6 +91,10 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
     auto normal = std::make_shared<Normal>();
     normal->all = calibration_of(items);
     normal->plan = plan_in(items);
+    if (items.has_attachment(kImageRootFile)) {
+      const auto& bytes = items.attachment(kImageRootFile);
+      normal->image_root.assign(bytes.begin(), bytes.end());
+    }
     if (items.has_attachment(kGivenFile)) normal->given = calibration_in(items, kGivenFile);
     if (items.has_attachment(kVotedFile)) normal->voted = calibration_in(items, kVotedFile);
     normal->watch(components_in(items), items.has_attachment(kProfileFile)
@@ -119,6 +124,7 @@ index::Segment::Attachments attachments(const Normal& normal) {
   if (!normal.components.empty()) add(kComponentsFile, normal.components);
   if (!normal.profile.empty()) add(kProfileFile, normal.profile);
   if (!normal.plan.held_out.empty()) add(kHeldOutFile, normal.plan.held_out);
+  if (!normal.image_root.empty()) files[kImageRootFile] = {normal.image_root.begin(), normal.image_root.end()};
   if (!normal.plan.grouping.empty()) {
     const auto text = encode(normal.plan.grouping);
     files[kGroupsFile] = {text.begin(), text.end()};
@@ -128,7 +134,7 @@ index::Segment::Attachments attachments(const Normal& normal) {
 
 index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress) {
   return [kind = std::string{index::name_of(reference.manifest().kind)}, pools, progress = std::move(progress),
-          same_label = reference.normal().given.has_value(), plan = reference.normal().plan, profile = reference.normal().profile](index::Segment& items, index::Manifest& manifest) {
+          same_label = reference.normal().given.has_value(), plan = reference.normal().plan, root = reference.normal().image_root, profile = reference.normal().profile](index::Segment& items, index::Manifest& manifest) {
     TuningOptions tuning;
     tuning.pools = pools;
     tuning.plan = plan;
@@ -137,6 +143,7 @@ index::Collection::Finish finish_like(const Reference& reference, std::size_t po
     manifest.search = search;
     manifest.skipped = 0;
     auto normal = normal_of(items, std::move(calibration), same_label, pools, progress, plan);
+    normal.image_root = root;
     normal.watch(std::move(normal.components), profile);
     return attachments(normal);
   };
@@ -189,7 +196,8 @@ void ProfileBuilder::add(const embed::Properties& properties) {
 
 drift::Profile ProfileBuilder::finish() {
   drift::Profile profile;
-  for (std::size_t i = 0; !values_[0].empty() && i < values_.size(); ++i) {
+  if (values_[0].empty()) return profile;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
     std::ranges::sort(values_[i]);
     profile.push_back({std::string{embed::kPropertyNames[i]}, std::move(values_[i])});
   }

@@ -38,6 +38,7 @@ struct Normal {
   std::optional<drift::Calibration> given;    // among items of the same label (same_label.hpp), where it was built so
   std::optional<drift::Calibration> voted;
   CalibrationPlan plan;
+  std::string image_root;  // folder that the items' uris are relative to, as it was when a person last built it; empty: not known
   drift::Components components;  // of the items' embeddings; none: few items, or built before there were components
   drift::Profile profile;        // of the images' properties, as they were when a person last built it; empty: from vectors
   std::shared_ptr<const std::vector<drift::EDetector::Channel>> watched;  // channels of the components, then of the profile

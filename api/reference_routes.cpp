@@ -3,9 +3,11 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
 #include "api/messages.hpp"
 #include "api/paging.hpp"
+#include "api/reference_image.hpp"
 #include "core/error.hpp"
 
 namespace driftd::api {
@@ -43,6 +45,7 @@ json::object describe(const LiveReference& live) {
   object["writable"] = live.read_only().empty();
   if (!live.read_only().empty()) object["read_only_because"] = why_read_only(live);
   const auto compaction = live.compaction();
+  object["images"] = live.shows_pictures() && has_images(live.current());
   object["compaction"] = {{"running", compaction.running}, {"failed", !compaction.error.empty()}};
   json::array versions;
   for (const auto& version : live.collection().versions()) versions.push_back(to_json(version));
@@ -102,6 +105,15 @@ awaitable<Response> get_item(const References& references, Request request) {
   auto answer = to_json(found->item);
   if (request.query.contains("vector")) answer["vector"] = json::value_from(found->vector);
   co_return json_response(answer);
+}
+
+awaitable<Response> get_item_image(const References& references, Request request) {
+  const auto& live = named(references, request);
+  if (!live.shows_pictures()) throw Error{Errc::not_found, "no pictures are shown here: pictures is false"};
+  const auto found = live.collection().find(request.parameters.at("id"));
+  if (!found) throw Error{Errc::not_found, "there is no such item"};
+  const auto jpeg = reference_image(live.current(), found->item);
+  co_return jpeg_response(std::as_bytes(std::span{jpeg}), Lasts::minutes);
 }
 
 awaitable<Response> delete_item(const References& references, Request request) {
@@ -239,6 +251,7 @@ void add_reference_routes(Router& router, EmbeddingService& embedding, const Ref
   embedder("POST", "/v1/references/{r}/items", kBulkBytes, post_items);
   worker("GET", "/v1/references/{r}/items/{id}", 0, get_item);
   worker("DELETE", "/v1/references/{r}/items/{id}", 0, delete_item);
+  worker("GET", "/v1/references/{r}/items/{id}/image", 0, get_item_image);
   worker("POST", "/v1/references/{r}/snapshots", kSmallBody, post_snapshot);
   worker("GET", "/v1/references/{r}/snapshots", 0, get_snapshots);
   worker("DELETE", "/v1/references/{r}/snapshots/{version}", 0, delete_snapshot);

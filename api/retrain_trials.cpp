@@ -16,9 +16,14 @@ namespace {
 using drift::RetrainRequest;
 using drift::RetrainStatus;
 
+// Of the version that is reported now.
+const drift::RetrainTrial* last_trial(const RetrainRequest& request) {
+  return request.trial && request.trial->version == request.reference_version ? &*request.trial : nullptr;
+}
+
 bool awaits_trial(const RetrainRequest& request) {
-  return request.status == RetrainStatus::ready && request.reference_version > 0 &&
-         !(request.trial && request.trial->version == request.reference_version);
+  const auto* last = last_trial(request);
+  return request.status == RetrainStatus::ready && request.reference_version > 0 && !(last != nullptr && last->passed);
 }
 
 std::string note_of(const ShadowReport& report, bool passed) {
@@ -76,13 +81,15 @@ void RetrainTrials::run(const std::stop_token& stop) {
   }
 }
 
-// Whether there are enough images, and one that came after the last replay.
+// Whether enough images came since the last trial, and one since the last replay.
 bool RetrainTrials::has_news(const RetrainRequest& request) {
+  const auto* last = last_trial(request);
+  const auto since = last == nullptr ? 0 : last->at_ms;
   std::size_t images = 0;
   std::int64_t newest = 0;
   for (const auto& stream : request.streams) {
     const auto recent = recent_.images(stream, name_of_reference(request.reference));
-    images += recent.size();
+    images += static_cast<std::size_t>(std::ranges::count_if(recent, [&](const auto& image) { return image.at_ms > since; }));
     if (!recent.empty()) newest = std::max(newest, recent.back().at_ms);
   }
   if (images < config_.activate_min_images || seen_[request.id] == newest) return false;

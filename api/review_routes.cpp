@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
 #include "api/messages.hpp"
 #include "api/new_normal.hpp"
@@ -66,12 +67,10 @@ Response get_picture(const ReviewService& review, const Request& request) {
   const auto item = item_at(review, request.parameters.at("id"));
   const auto jpeg = review.store().image(item.id);
   if (jpeg.empty()) {
-    throw Error{Errc::not_found, review.config().images ? "no picture of it is kept: it came as a vector, or review.max_bytes is spent"
-                                                        : "no pictures are kept here: review.images is false"};
+    throw Error{Errc::not_found, review.keeps_pictures() ? "no picture of it is kept: it came as a vector, or review.max_bytes is spent"
+                                                        : "no pictures are kept here: pictures is false"};
   }
-  Response response{.status = 200, .content_type = "image/jpeg", .body = {}, .headers = {{"Cache-Control", "private, max-age=86400, immutable"}, {"X-Content-Type-Options", "nosniff"}}};
-  response.body.assign(reinterpret_cast<const char*>(jpeg.data()), jpeg.size());
-  return response;
+  return jpeg_response(jpeg, Lasts::forever);
 }
 
 // Whether the reference lacks the label: then the image is of a kind that the model was not trained on.

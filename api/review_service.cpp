@@ -12,6 +12,7 @@
 #include "api/image_body.hpp"
 #include "api/log.hpp"
 #include "api/request_id.hpp"
+#include "api/set_aside.hpp"
 #include "api/thumbnail.hpp"
 #include "core/error.hpp"
 
@@ -40,14 +41,14 @@ drift::DiverseSet diverse_set(const ReviewConfig& config) {
 // The seed is of no consequence to anyone who could know it: samples need only be uniform.
 std::uint64_t seed() { return std::random_device{}() ^ (static_cast<std::uint64_t>(std::random_device{}()) << 32); }
 
-std::size_t bytes_of(const ReviewCandidate& c) { return c.request.body.size() + sizeof(float) * c.vector.size(); }
+std::size_t bytes_of(const ReviewCandidate& c) { return (c.request ? c.request->body.size() : 0) + sizeof(float) * c.vector.size(); }
 
 }  // namespace
 
-ReviewService::ReviewService(ReviewConfig config, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes,
+ReviewService::ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes,
                              Metrics& metrics)
-    : config_{config}, max_image_bytes_{max_image_bytes}, metrics_{metrics},
-      store_{file, {config.max_bytes, kAnsweredForEachPlace * config.max_items}}, samples_{random_places(config), seed()},
+    : config_{config}, pictures_{pictures}, max_image_bytes_{max_image_bytes}, metrics_{metrics},
+      store_(open_or_set_aside<drift::ReviewStore>(file, drift::ReviewStoreOptions{config.max_bytes, kAnsweredForEachPlace * config.max_items})), samples_{random_places(config), seed()},
       diverse_{diverse_set(config)} {
   samples_.restore(store_.samples());
   sample_size_ = samples_.size();
@@ -152,11 +153,11 @@ bool ReviewService::keep_diverse(const Handed& handed, ReviewItem& item) {
 
 void ReviewService::write(const Handed& handed, ReviewItem& item, const std::vector<std::string>& gone) {
   std::vector<unsigned char> jpeg;
-  if (config_.images && !handed.candidate.request.body.empty()) {
-    const auto body = read_image_body(handed.candidate.request, max_image_bytes_);
+  if (const auto& request = handed.candidate.request; pictures_ && request) {
+    const auto body = read_image_body(*request, max_image_bytes_);
     if (const auto* image = std::get_if<ImageBytes>(&body)) {
-      const auto small = smaller_image(image->bytes, static_cast<int>(config_.image_side));
-      jpeg = encode_jpeg(small, kQuality);
+      auto small = small_jpeg(image->bytes, static_cast<int>(config_.image_side), kQuality);
+      jpeg = std::move(small.jpeg);
       item.width = small.width;
       item.height = small.height;
     }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -31,7 +32,7 @@ namespace driftd::api {
 struct ReviewCandidate {
   drift::ReviewItem item;  // what is known of it; id, source, round and picture are filled in later
   std::vector<float> vector;
-  Request request;  // its body holds the image; a ready vector has no picture
+  std::shared_ptr<const Request> request;  // its body holds the image; null: a ready vector has no picture
 };
 
 // What PATCH /v1/review/{id} asks for: a label, or to dismiss; accept puts the image into the reference, too.
@@ -48,7 +49,8 @@ class ReviewService {
  public:
   // Opens or creates `file`. Keeps a reference to metrics. model: that embeds; images that wait since another model served
   // are removed, because nothing can be compared with them. Throws what ReviewStore's constructor throws.
-  ReviewService(ReviewConfig config, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes, Metrics& metrics);
+  // pictures: whether they are kept.
+  ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes, Metrics& metrics);
   ~ReviewService();
   ReviewService(const ReviewService&) = delete;
   ReviewService& operator=(const ReviewService&) = delete;
@@ -75,7 +77,7 @@ class ReviewService {
               const std::function<void(const std::vector<Labelled>&)>& put);
 
   [[nodiscard]] const drift::ReviewStore& store() const { return store_; }
-  [[nodiscard]] const ReviewConfig& config() const { return config_; }
+  [[nodiscard]] bool keeps_pictures() const { return pictures_; }
   [[nodiscard]] std::vector<drift::ReviewEstimate> estimates() const;  // by stream
   void save();  // the counts of the samples, so that they survive a crash
 
@@ -96,6 +98,7 @@ class ReviewService {
 
   // Constant after construction
   const ReviewConfig config_;
+  const bool pictures_;
   const std::size_t max_image_bytes_;
 
   // Thread-safe by themselves

@@ -17,6 +17,16 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+// An image as it came, without what else its sender said.
+std::shared_ptr<const Request> image_alone(Request& request) {
+  auto alone = std::make_shared<Request>();
+  alone->body = std::move(request.body);
+  for (auto& header : request.headers) {
+    if (header.first == "content-type") alone->headers.push_back(std::move(header));
+  }
+  return alone;
+}
+
 double milliseconds(double seconds) { return static_cast<double>(static_cast<std::int64_t>(seconds * 1e5)) / 100; }
 
 }  // namespace
@@ -79,20 +89,22 @@ void ScoringService::recheck(const Question& q, const Score& score) {
 }
 
 // Keeps what may be asked for later: the embedding for a replay, and, where it is wanted, the image for a person's eye.
-void ScoringService::remember(Request& request, Question& q, const Score& result, const std::string& vote, std::vector<float> properties) {
+void ScoringService::remember(Request& request, Question& q, const Score& result, std::uint64_t image, const std::string& vote, std::vector<float> properties) {
   const auto pick = watchers_.review.pick(q.stream, q.reference.manifest().id(), result.ood, now_ms());
   auto vector = std::make_shared<const std::vector<float>>(std::move(q.embedded.vector));
+  const bool shown = result.ood && watchers_.pictures.wanted();
+  const bool is_image = q.embedded.properties.has_value();
+  const auto sent = is_image && (pick || shown) ? image_alone(request) : nullptr;
+  if (sent && shown) watchers_.pictures.push(q.stream, {request.id, image, result.p_value, result.score, sent});
   if (pick) {
     drift::ReviewItem item{.stream = q.stream, .reference = q.reference.id(), .model = embedding_.bundle().id(), .request_id = request.id,
                            .score = result.score, .p_value = result.p_value, .ood = result.ood, .distance = result.distance, .predicted = vote,
                            .created_ms = now_ms()};
     for (const auto& n : result.neighbours) item.neighbours.push_back({n.id, n.label, n.uri, n.distance});
-    Request image;
-    image.body = std::move(request.body);
-    image.headers = request.headers;
-    watchers_.review.offer(pick, {std::move(item), *vector, std::move(image)});
+    watchers_.review.offer(pick, {std::move(item), *vector, sent});
   }
-  watchers_.recent.push(q.stream, {std::move(vector), q.reference.manifest().name, now_ms(), std::move(properties), q.options.label});
+  watchers_.recent.push(q.stream, {std::move(vector), q.reference.manifest().name, now_ms(), std::move(properties), q.options.label, image, request.id,
+                                   result.ood, result.neighbours.empty() ? std::string{} : result.neighbours.front().label});
 }
 
 Response ScoringService::answer(Request& request, Question& q, const Score& result) {
@@ -117,7 +129,7 @@ Response ScoringService::answer(Request& request, Question& q, const Score& resu
   metrics_.scored(q.reference.manifest().name, q.stream, result.ood, result.score, result.p_value);
   metrics_.stage("search", q.search_s);
   recheck(q, result);
-  remember(request, q, result, vote, std::move(properties));
+  remember(request, q, result, seen.window.total, vote, std::move(properties));
 
   boost::json::object object{{"request_id", request.id}, {"stream", q.stream}, {"reference", q.reference.id()}, {"model", embedding_.bundle().id()}};
   for (auto& field : to_json(result)) object.insert(field);

@@ -14,6 +14,7 @@
 #include "api/embedding_service.hpp"
 #include "api/http.hpp"
 #include "api/metrics.hpp"
+#include "api/recent_pictures.hpp"
 #include "api/references.hpp"
 #include "api/review_service.hpp"
 #include "api/score_batcher.hpp"
@@ -35,6 +36,7 @@ struct Watchers {
   drift::Feedback& feedback;
   drift::RecentWindow& recent;
   ReviewService& review;
+  RecentPictures& pictures;
 };
 
 class ScoringService {
@@ -52,7 +54,7 @@ class ScoringService {
   struct Question;
   [[nodiscard]] boost::asio::awaitable<Response> score_on_worker(Request request);
   [[nodiscard]] Response answer(Request& request, Question& question, const Score& score);
-  void remember(Request& request, Question& question, const Score& score, const std::string& vote, std::vector<float> properties);
+  void remember(Request& request, Question& question, const Score& score, std::uint64_t image, const std::string& vote, std::vector<float> properties);
   void recheck(const Question& question, const Score& score);
 
   // Constant after construction

@@ -82,12 +82,17 @@ std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality) {
   return result;
 }
 
+SmallJpeg small_jpeg(std::span<const std::uint8_t> bytes, int side, int quality) {
+  const auto image = smaller_image(bytes, side);
+  return {encode_jpeg(image, quality), image.width, image.height};
+}
+
 Thumbnail Thumbnails::of(const std::filesystem::path& path) {
   std::error_code error;
   if (left_ == 0 || !std::filesystem::is_regular_file(path, error)) return {};
   try {
-    const auto image = smaller_image(read_file(path, kMaxFileBytes), kSide);
-    Thumbnail thumbnail{"data:image/jpeg;base64," + encode_base64(encode_jpeg(image, kQuality)), image.width, image.height};
+    const auto [jpeg, width, height] = small_jpeg(read_file(path, kMaxFileBytes), kSide, kQuality);
+    Thumbnail thumbnail{"data:image/jpeg;base64," + encode_base64(jpeg), width, height};
     if (thumbnail.data_uri.size() > left_) {
       left_ = 0;
       return {};

@@ -1,4 +1,4 @@
-// Small pictures to put into a page: image files as JPEG data URIs.
+// Small pictures to show to a person: images made smaller, as JPEG or as data URIs of a page.
 //
 // Confined to one thread. Cost: decoding, about 1 ms for 640 x 480.
 #pragma once
@@ -25,6 +25,19 @@ struct Thumbnail {
 
 // Throws Error{internal} when libjpeg fails. quality: 1 to 100.
 [[nodiscard]] std::vector<unsigned char> encode_jpeg(const embed::Image& image, int quality);
+
+// What evidence is shown as, of strange and of training images.
+inline constexpr int kThumbnailSide = 96;
+inline constexpr int kThumbnailQuality = 70;
+
+struct SmallJpeg {
+  std::vector<unsigned char> jpeg;
+  int width = 0;
+  int height = 0;
+};
+
+// Both of the above: nothing of the file but its pixels is left. Throws what they throw.
+[[nodiscard]] SmallJpeg small_jpeg(std::span<const std::uint8_t> bytes, int side, int quality);
 
 class Thumbnails {
  public:

@@ -19,6 +19,7 @@ constexpr std::array kPages{
     Page{"/", "text/html; charset=utf-8", web::kIndexHtml},
     Page{"/docs", "text/html; charset=utf-8", web::kDocsHtml},
     Page{"/app.css", "text/css; charset=utf-8", web::kAppCss},
+    Page{"/alerts.js", "text/javascript; charset=utf-8", web::kAlertsJs},
     Page{"/app.js", "text/javascript; charset=utf-8", web::kAppJs},
     Page{"/review.js", "text/javascript; charset=utf-8", web::kReviewJs},
     Page{"/docs.js", "text/javascript; charset=utf-8", web::kDocsJs},

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "drift/curve.hpp"
 #include "drift/evidence.hpp"
 #include "drift/moment.hpp"
 #include "drift/time_window.hpp"
@@ -69,6 +70,7 @@ struct Alert {
   std::int64_t acknowledged_ms = 0;  // 0 = not
   std::vector<Shift> moved;          // by rules that can tell: what the evidence comes from, most first
   std::vector<Evidence> evidence;    // strangest first
+  std::vector<CurvePoint> curve;     // of the rule, from before the start of the drift to the firing
 };
 
 // What a rule says of one image. Neither may hold, never both.

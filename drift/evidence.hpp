@@ -26,6 +26,15 @@ struct Evidence {
   std::vector<NearImage> neighbours;
 };
 
+// A small JPEG of an image of an alert.
+struct Picture {
+  std::size_t n = 0;  // by which the alert's pictures are told apart, from 0
+  std::string request_id;
+  int width = 0;
+  int height = 0;
+  std::vector<std::byte> jpeg;
+};
+
 // True when a is stranger than b: smaller p-value, then larger score, then newer.
 [[nodiscard]] bool stranger(const Evidence& a, const Evidence& b);
 

@@ -19,6 +19,7 @@
 
 #include "core/guarded.hpp"
 #include "drift/alert.hpp"
+#include "drift/curve.hpp"
 #include "drift/detectors/detector.hpp"
 #include "drift/detectors/kinds.hpp"
 #include "drift/e_detector.hpp"
@@ -103,6 +104,7 @@ struct FollowedRule {
   Moment since;                      // an estimate of when what it finds began; image 0: not known
   double threshold = 0;              // Alert's
   double false_alarm_per_image = 1;  // Alert's
+  double value = 0;                  // for the alert's curve
 };
 
 // A transition of an alert to firing or to resolved, as the alert stood right after it.
@@ -120,6 +122,7 @@ struct RuleState {
   std::string name;
   WatchState watch;
   DetectorState detector;
+  std::vector<CurvePoint> curve;
 };
 
 // All that a stream remembers; see Monitor::snapshot.

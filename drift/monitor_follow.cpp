@@ -8,7 +8,7 @@ namespace driftd::drift {
 namespace {
 
 // The watcher is its own patience: what it finds fires at once, and is over when it says so.
-Watch fresh_watch() { return Watch{.machine = AlertMachine{Patience{}}, .alert_id = {}}; }
+Watch fresh_watch() { return Watch{.machine = AlertMachine{Patience{}}, .alert_id = {}, .curve = {}}; }
 
 }  // namespace
 
@@ -21,6 +21,7 @@ void Monitor::follow(std::string_view name, const FollowedRule& rule, std::int64
     if (stream == state.streams.end()) return;
     auto& watch = state.followed.try_emplace({std::string{name}, rule.name}, fresh_watch()).first->second;
     const Moment now{now_ms, stream->second.window.summary().total};
+    watch.curve.add(now, rule.value, rule.threshold);
     const auto transition = watch.machine.step(rule.condition, now);
     if (transition == AlertMachine::Transition::firing) {
       auto alert = state.alert_now(stream->first, stream->second, now);

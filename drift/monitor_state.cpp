@@ -37,6 +37,7 @@ Monitor::Stream::Stream(const MonitorOptions& options, const WatchPlan& plan, co
         {std::string{kind->name},
          make_detector(*kind, {r, options.window, options.window_seconds, options.confidence, plan.run_length}),
          AlertMachine{{kind->has_run_length ? 0 : r.for_images, r.resolve_after, r.cooldown_images, r.cooldown_ms}},
+         {},
          {}});
   }
 }
@@ -47,6 +48,7 @@ void Monitor::Stream::restart() {
   worst.clear();
   for (auto& rule : rules) {
     rule.detector->clear();
+    rule.curve.clear();
     rule.machine.restart_window();
   }
 }
@@ -129,6 +131,8 @@ const WatchPlan& Monitor::State::plan_of(std::string_view stream) const {
 void Monitor::State::watch(const std::string& name, Stream& stream, const Seen& seen) {
   for (auto& rule : stream.rules) {
     const auto found = rule.detector->step(seen, rule.alert_id.empty());
+    const auto level = rule.detector->level();
+    rule.curve.add(seen.now, level.value, level.limit);
     const auto transition = rule.machine.step(found, seen.now);
     if (transition == AlertMachine::Transition::firing) {
       auto alert = alert_now(name, stream, seen.now);
@@ -162,6 +166,7 @@ Alert Monitor::State::alert_now(const std::string& name, const Stream& stream, M
 }
 
 void Monitor::State::fire(Watch& watch, Alert alert) {
+  alert.curve = watch.curve.since(first_shown(alert.started, alert.fired, options->window));
   watch.alert_id = alert.id;
   publish(alert);
   alerts.push_back(std::move(alert));
@@ -224,10 +229,11 @@ void Monitor::State::restore_stream(const StreamState& saved) {
   stream.reference = saved.reference;
   stream.first_ms = saved.first_ms;
   stream.last_ms = saved.last_ms;
-  for (const auto& [name, watch, detector] : saved.rules) {
+  for (const auto& [name, watch, detector, curve] : saved.rules) {
     auto* rule = stream.rule(name);
     if (rule == nullptr) continue;  // it watches no more
     rule->detector->resume(detector);
+    rule->curve.resume(curve);
     // Whether a rule fires, its alert tells.
     if (watch.machine.phase != AlertMachine::Phase::firing) rule->machine.resume(watch.machine);
   }

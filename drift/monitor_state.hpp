@@ -28,7 +28,9 @@ struct WatchPlan {
 
 // One rule of one stream: its detector, the state machine and the alert that it raised.
 struct Watch {
-  [[nodiscard]] RuleState state() const { return {name, {machine.state(), alert_id}, detector->state()}; }
+  [[nodiscard]] RuleState state() const {
+    return {name, {machine.state(), alert_id}, detector->state(), curve.points()};
+  }
   [[nodiscard]] std::optional<AlertSummary> firing() const {
     if (alert_id.empty()) return std::nullopt;
     return AlertSummary{alert_id, name, AlertState::firing};
@@ -38,6 +40,7 @@ struct Watch {
   std::unique_ptr<Detector> detector;
   AlertMachine machine;
   std::string alert_id;  // of the firing alert, else empty
+  Curve curve;
 };
 
 struct Monitor::Stream {

@@ -8,7 +8,7 @@ namespace {
 
 std::size_t size_of(const RecentWindow::Image& image) {
   return sizeof(float) * (image.vector->size() + image.properties.size()) + image.reference.size() + image.label.size() +
-         sizeof image;
+         image.request_id.size() + image.nearest_label.size() + sizeof image;
 }
 
 }  // namespace
@@ -44,6 +44,15 @@ std::vector<RecentWindow::Image> RecentWindow::images(std::string_view stream, s
     if (found == state.streams.end()) return all;
     std::ranges::copy_if(found->second, std::back_inserter(all), [&](const Image& image) { return image.reference == reference; });
     return all;
+  });
+}
+
+std::size_t RecentWindow::count_since(std::string_view stream, std::string_view reference, std::uint64_t first) const {
+  return state_.with([&](const State& state) -> std::size_t {
+    const auto found = state.streams.find(stream);
+    if (found == state.streams.end()) return 0;
+    const auto counts = [&](const Image& image) { return image.image >= first && image.reference == reference; };
+    return static_cast<std::size_t>(std::ranges::count_if(found->second, counts));
   });
 }
 

@@ -1,28 +1,18 @@
 #include "drift/records.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "drift/bytes.hpp"
+#include "drift/moment_record.hpp"
 #include "drift/near_image_record.hpp"
 
 namespace driftd::drift {
 namespace {
 
-constexpr std::uint8_t kAlertVersion = 2;
-constexpr std::uint8_t kStreamVersion = 3;
+constexpr std::uint8_t kAlertVersion = 3;
+constexpr std::uint8_t kStreamVersion = 4;
 constexpr std::uint8_t kRetrainVersion = 2;
-
-void put(Writer& out, const Moment& moment) {
-  out.put(moment.at_ms);
-  out.put(moment.image);
-}
-
-Moment get_moment(Reader& in) {
-  Moment moment;
-  moment.at_ms = in.get<std::int64_t>();
-  moment.image = in.get<std::uint64_t>();
-  return moment;
-}
 
 void put(Writer& out, const std::vector<Evidence>& all) {
   out.put(static_cast<std::uint64_t>(all.size()));
@@ -225,35 +215,59 @@ std::vector<EDetector::Channel> get_channels(Reader& in, std::uint8_t version) {
   return channels;
 }
 
+void put(Writer& out, const std::vector<CurvePoint>& curve) {
+  out.put(static_cast<std::uint64_t>(curve.size()));
+  for (const auto& point : curve) {
+    put(out, point.at);
+    out.put(point.value);
+    out.put(point.limit);
+  }
+}
+
+std::vector<CurvePoint> get_curve(Reader& in) {
+  std::vector<CurvePoint> curve(in.count(24));
+  std::uint64_t last = 0;
+  for (auto& point : curve) {
+    point.at = get_moment(in);
+    point.value = in.get<float>();
+    point.limit = in.get<float>();
+    in.require(point.at.image >= last && std::isfinite(point.value), "its curve contradicts");
+    last = point.at.image;
+  }
+  return curve;
+}
+
 void put(Writer& out, const std::vector<RuleState>& rules) {
   out.put(static_cast<std::uint64_t>(rules.size()));
-  for (const auto& [name, watch, detector] : rules) {
+  for (const auto& [name, watch, detector, curve] : rules) {
     out.put(name);
     put(out, watch);
     put(out, detector.channels);
     out.put(static_cast<std::uint64_t>(detector.numbers.size()));
     for (const auto number : detector.numbers) out.put(number);
     put(out, detector.begun);
+    put(out, curve);
   }
 }
 
-std::vector<RuleState> get_rules(Reader& in) {
+std::vector<RuleState> get_rules(Reader& in, std::uint8_t version) {
   std::vector<RuleState> rules(in.count(1));
-  for (auto& [name, watch, detector] : rules) {
+  for (auto& [name, watch, detector, curve] : rules) {
     name = in.text();
     watch = get_watch(in);
-    detector.channels = get_channels(in, kStreamVersion);
+    detector.channels = get_channels(in, version);
     detector.numbers.resize(in.count(sizeof(double)));
     for (auto& number : detector.numbers) number = get_finite(in);
     detector.begun = get_moment(in);
+    if (version >= 4) curve = get_curve(in);
   }
   return rules;
 }
 
 // Versions 1 and 2 knew two rules.
 std::vector<RuleState> get_two_rules(Reader& in, std::uint8_t version) {
-  RuleState rate{std::string{kRateRule}, get_watch(in), {}};
-  RuleState drift{std::string{kDetectorRule}, {}, {}};
+  RuleState rate{std::string{kRateRule}, get_watch(in), {}, {}};
+  RuleState drift{std::string{kDetectorRule}, {}, {}, {}};
   if (version == 1) skip_detector(in);
   if (version == 2) drift.detector.channels = get_channels(in, version);
   drift.watch = get_watch(in);
@@ -303,6 +317,7 @@ std::vector<std::byte> encode(const Alert& alert) {
   out.put(alert.acknowledged_ms);
   put(out, alert.evidence);
   put(out, alert.moved);
+  put(out, alert.curve);
   return out.take();
 }
 
@@ -330,6 +345,7 @@ Alert decode_alert(std::span<const std::byte> bytes) {
   skip_silence(in, version);
   alert.evidence = get_evidence(in);
   if (version >= 2) alert.moved = get_shifts(in);
+  if (version >= 3) alert.curve = get_curve(in);
   in.require_end();
   return alert;
 }
@@ -358,7 +374,7 @@ StreamState decode_stream(std::span<const std::byte> bytes) {
   stream.last_ms = in.get<std::int64_t>();
   skip_silence(in, version);
   stream.window = get_window(in);
-  stream.rules = version <= 2 ? get_two_rules(in, version) : get_rules(in);
+  stream.rules = version <= 2 ? get_two_rules(in, version) : get_rules(in, version);
   stream.candidates = get_evidence(in);
   if (version >= 2) stream.time_window = get_time_window(in);
   in.require_end();

@@ -7,6 +7,7 @@
 #include "core/guarded.hpp"
 #include "core/sqlite.hpp"
 #include "drift/review_record.hpp"
+#include "drift/sound.hpp"
 
 namespace driftd::drift {
 namespace {
@@ -36,6 +37,7 @@ Database open(const std::filesystem::path& file) {
   Database db{file, Database::Mode::write, "the review queue " + file.string()};
   db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
+  require_sound(db);
   const auto application = db.integer("PRAGMA application_id");
   const auto version = db.integer("PRAGMA user_version");
   if (application == kApplicationId && version == kSchemaVersion) return db;
@@ -44,7 +46,7 @@ Database open(const std::filesystem::path& file) {
                                     std::to_string(kSchemaVersion) + ": upgrade it, or move the file away"};
   }
   if (application != 0 || version != 0 || db.integer("SELECT count(*) FROM sqlite_schema") != 0) {
-    throw Error{Errc::corrupt, file.string() + " is a database of another program; give driftd a folder of its own"};
+    throw Error{Errc::conflict, file.string() + " is a database of another program; give driftd a folder of its own"};
   }
   Transaction transaction{db};
   db.execute(kSchema);
@@ -113,7 +115,9 @@ struct ReviewStore::Connection {
 };
 
 ReviewStore::ReviewStore(const std::filesystem::path& file, ReviewStoreOptions options)
-    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {}
+    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {
+  (void)items({.limit = INT32_MAX});  // all of them can be read back, or this is a damaged file
+}
 
 ReviewStore::~ReviewStore() = default;
 

@@ -42,8 +42,8 @@ struct ReviewCounts {
 
 class ReviewStore {
  public:
-  // Opens or creates the file. Throws Error: conflict when a newer program wrote it or another process holds it,
-  // corrupt when it is no database of ours.
+  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or another
+  // process holds it, corrupt when it is no database, or a damaged one.
   explicit ReviewStore(const std::filesystem::path& file, ReviewStoreOptions options = {});
   ~ReviewStore();
 

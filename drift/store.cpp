@@ -4,13 +4,14 @@
 
 #include "core/error.hpp"
 #include "drift/records.hpp"
+#include "drift/sound.hpp"
 #include "drift/store_connection.hpp"
 
 namespace driftd::drift {
 namespace {
 
 constexpr int kApplicationId = 0x64726674;  // "drft"
-constexpr int kSchemaVersion = 3;  // 3: the record of a retrain request has its trial
+constexpr int kSchemaVersion = 4;  // 3: the record of a retrain request has its trial; 4: breakdowns and pictures
 
 // Queries name these states by number.
 static_assert(static_cast<int>(AlertState::resolved) == 2 && static_cast<int>(DeliveryState::pending) == 0);
@@ -46,6 +47,13 @@ constexpr const char* kVersion2 = R"(
     predicted TEXT NOT NULL, label TEXT NOT NULL, at_ms INTEGER NOT NULL);
 )";
 
+constexpr const char* kVersion4 = R"(
+  CREATE TABLE breakdowns (alert TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE pictures (
+    alert TEXT NOT NULL, n INTEGER NOT NULL, request_id TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    jpeg BLOB NOT NULL, PRIMARY KEY (alert, n));
+)";
+
 void prepare_schema(Database& db, const std::string& name) {
   const auto application = db.integer("PRAGMA application_id");
   const auto version = db.integer("PRAGMA user_version");
@@ -57,11 +65,12 @@ void prepare_schema(Database& db, const std::string& name) {
   }
   const bool ours = application == kApplicationId && version >= 1;
   if (!ours && (application != 0 || version != 0 || db.integer("SELECT count(*) FROM sqlite_schema") != 0)) {
-    throw Error{Errc::corrupt, name + " is a database of another program; give driftd a file of its own"};
+    throw Error{Errc::conflict, name + " is a database of another program; give driftd a file of its own"};
   }
   Transaction transaction{db};
   if (!ours) db.execute(kVersion1);
   if (!ours || version == 1) db.execute(kVersion2);
+  if (!ours || version <= 3) db.execute(kVersion4);
   db.execute("PRAGMA application_id = " + std::to_string(kApplicationId));
   db.execute("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   transaction.commit();
@@ -72,6 +81,7 @@ Database open(const std::filesystem::path& file) {
   // Exclusive: two services on one file would overwrite each other's windows. Whoever holds it does so for good.
   db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
+  require_sound(db);
   prepare_schema(db, file.string());
   return db;
 }
@@ -80,14 +90,18 @@ void forget_old_alerts(Database& db, std::size_t limit) {
   const auto excess = db.integer("SELECT count(*) FROM alerts") - static_cast<std::int64_t>(limit);
   if (excess <= 0) return;
   const std::string oldest = "(SELECT id FROM alerts WHERE state = 2 ORDER BY fired_ms, id LIMIT ?)";
-  Statement{db, "DELETE FROM history WHERE subject IN " + oldest}.bind(excess).step();
+  for (const auto* rows : {"history WHERE subject", "breakdowns WHERE alert", "pictures WHERE alert"}) {
+    Statement{db, "DELETE FROM " + std::string{rows} + " IN " + oldest}.bind(excess).step();
+  }
   Statement{db, "DELETE FROM alerts WHERE id IN " + oldest}.bind(excess).step();
 }
 
 }  // namespace
 
 Store::Store(const std::filesystem::path& file, StoreOptions options)
-    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {}
+    : connection_{new Connection{options, Guarded<Database>{open(file)}}} {
+  (void)load();  // all of it can be read back, or this is a damaged file
+}
 
 Store::~Store() = default;
 
@@ -114,8 +128,7 @@ void Store::save_alert(const Alert& alert, const News& news, std::int64_t now_ms
 void Store::save_streams(std::span<const StreamState> streams) {
   connection_->with([&](Database& db) {
     Transaction transaction{db};
-    db.execute("DELETE FROM streams");
-    Statement insert{db, "INSERT INTO streams (name, record) VALUES (?, ?)"};
+    Statement insert{db, "INSERT OR REPLACE INTO streams (name, record) VALUES (?, ?)"};
     for (const auto& stream : streams) {
       insert.bind(stream.name).bind(encode(stream)).step();
       insert.reset();

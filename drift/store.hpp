@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "drift/breakdown.hpp"
 #include "drift/delivery.hpp"
 #include "drift/feedback.hpp"
 #include "drift/history.hpp"
@@ -57,8 +58,8 @@ struct DeliveryQuery {
 
 class Store {
  public:
-  // Opens or creates the file. Throws Error: conflict when a newer program wrote it or another process holds it,
-  // corrupt when it is no database of ours.
+  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or another
+  // process holds it, corrupt when it is no database, or a damaged one.
   explicit Store(const std::filesystem::path& file, StoreOptions options = {});
   ~Store();
 
@@ -67,11 +68,19 @@ class Store {
   // the alert: save it again without notices.
   void save_alert(const Alert& alert, const News& news = {}, std::int64_t now_ms = 0);
 
-  // Replaces all windows, in one transaction.
+  // Inserts or replaces these streams' windows, in one transaction.
   void save_streams(std::span<const StreamState> streams);
 
   // All that was saved of alerts and windows; empty for a new file.
   [[nodiscard]] MonitorState load() const;
+
+  // --- Evidence of an alert, found after it fired --------------------------------------------------------------------
+  // Inserts or replaces the breakdown, and adds pictures; both go with the alert. False, and nothing is written, when the
+  // alert has gone already.
+  bool save_evidence(std::string_view alert, const Breakdown& breakdown, std::span<const Picture> added);
+  [[nodiscard]] std::optional<Breakdown> breakdown(std::string_view alert) const;
+  [[nodiscard]] std::vector<Picture> pictures(std::string_view alert) const;  // without their bytes
+  [[nodiscard]] std::vector<std::byte> picture(std::string_view alert, std::size_t n) const;  // empty: there is none
 
   // Of an alert or a retrain request, the oldest entry first.
   [[nodiscard]] std::vector<HistoryEntry> history(std::string_view subject) const;

@@ -208,6 +208,7 @@ int build(const BuildOptions& options) {
   warn_of_codes(search, options.tuning);
   say_query_time(query_ms, options.tuning.max_query_ms, items);
   auto normal = normal_of(items, std::move(calibration), options.same_label, bundle.pools.size(), {}, std::move(plan));
+  normal.image_root = image_root(options.images).string();
   normal.watch(std::move(normal.components), properties.finish());
   auto files = attachments(normal);
   files["skipped.csv"] = skipped.csv();

@@ -11,7 +11,7 @@ const byId = (id) => document.getElementById(id);
 
 // element("td", {class: "number"}, "text", child)
 function element(tag, attributes = {}, ...children) {
-  const made = tag === "svg" || tag === "polyline" || tag === "polygon"
+  const made = ["svg", "polyline", "polygon", "line", "text"].includes(tag)
     ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children.filter((child) => child !== null));
@@ -125,133 +125,6 @@ function placeInOrder(parent, nodes) {
   while (parent.children.length > nodes.length) parent.lastElementChild.remove();
 }
 
-// ---- alerts -----------------------------------------------------------------------------------------------------------------------
-
-const alertCards = new Map(); // id -> {card, content: what is shown now}
-let known = null; // ids that fired before; null until the first answer
-
-function neighbourText(neighbours) {
-  return neighbours.map((n) => `${n.label || "no label"} at ${number(n.distance)} (${n.uri || n.id})`).join("; ") || "–";
-}
-
-function evidenceTable(evidence) {
-  const heads = ["Image", "Score", "p-value", "Distance", "Nearest reference images", "Request"];
-  const rows = evidence.map((e) => element("tr", {}, element("td", {class: "number"}, whole.format(e.image)),
-    element("td", {class: "number"}, number(e.score)), element("td", {class: "number"}, number(e.p_value)),
-    element("td", {class: "number"}, number(e.distance)), element("td", {}, neighbourText(e.neighbours)),
-    element("td", {}, element("code", {}, e.request_id))));
-  return element("div", {class: "wide", tabindex: "0", role: "region", "aria-label": "Evidence"},
-    element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((h) => element("th", {scope: "col"}, h)))),
-            element("tbody", {}, ...rows)));
-}
-
-function acknowledgeButton(alert) {
-  const button = element("button", {type: "button"}, "Acknowledge");
-  const note = element("span", {role: "status"});
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      await call(`v1/alerts/${encodeURIComponent(alert.id)}/ack`, {method: "POST"});
-      button.closest("details").querySelector("summary").focus(); // the button is about to go
-      await refreshAlerts();
-    } catch (error) {
-      button.disabled = false;
-      write(note, ` Not acknowledged: ${error.message}`);
-    }
-  });
-  return element("p", {}, button, note);
-}
-
-// Which way the retraining has come that the alert asked for.
-function retrainText(request) {
-  if (!request) return null;
-  const trial = request.trial
-    ? ` On ${whole.format(request.trial.images)} recent images version ${request.trial.version} found ${whole.format(request.trial.ood)} out of distribution, ` +
-      `the live version ${whole.format(request.trial.live_ood)}: ${request.trial.passed ? "passed" : "not passed"}.` : "";
-  const version = request.reference_version ? `, version ${request.reference_version}` : "";
-  return element("p", {class: "retrain"}, `Retraining: ${request.status}${version}.${trial} `, element("code", {}, request.id));
-}
-
-// Puts the labelled images of the alert's stream into the reference.
-function acceptButton(alert) {
-  const button = element("button", {type: "button"}, "Accept labelled images as normal");
-  const note = element("span", {role: "status"});
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      const done = await call(`v1/alerts/${encodeURIComponent(alert.id)}/accept`, {method: "POST"});
-      write(note, ` ${whole.format(done.accepted)} images joined ${done.reference}; version ${done.rollback_version} is as it was before.`);
-    } catch (error) {
-      write(note, ` Not accepted: ${error.message}`);
-    }
-    button.disabled = false;
-  });
-  return element("p", {}, button, note);
-}
-
-function alertContent(alert) {
-  const firing = alert.state === "firing";
-  const bets = ["e-detector", "ood-cusum", "property-shift"].includes(alert.rule); // their false alarms are simulated, not bounded
-  const rare = alert.false_alarms_per_image > 0
-    ? `Without drift, ${bets ? "about" : "at most"} one such alert is expected in ${whole.format(Math.round(1 / alert.false_alarms_per_image))} images. ` : "";
-  const resolved = alert.resolved ? `Resolved ${clock(alert.resolved.at)} at image ${whole.format(alert.resolved.image)}. ` : "";
-  const window = `Over the last ${whole.format(alert.window)} images the OOD rate was ${percent(alert.ood_rate)} (95% bounds ` +
-    `${percent(alert.lower)} to ${percent(alert.upper)})`;
-  const why = alert.rule === "accuracy"
-    ? `The neighbours' vote is wrong more often than on the reference's own images, probably since ${clock(alert.started.at)}. ${window}. `
-    : alert.rule.startsWith("ood-rate")
-    ? `${window}; the limit is ${percent(alert.threshold)}. `
-    : `Images differ by more than chance explains, probably since image ${whole.format(alert.started.image)}, ${clock(alert.started.at)}. ${window}. `;
-  return [
-    element("summary", {}, element("span", {class: `badge ${firing ? "bad" : "plain"}`}, firing ? "Firing" : "Resolved"), " ",
-      element("strong", {}, alert.stream), ` – OOD rate ${percent(alert.ood_rate)}, ${clock(alert.fired?.at)}`,
-      alert.acknowledged ? ", acknowledged" : "",
-      firing && alert.silenced_until ? ", silenced" : ""),
-    element("p", {}, `${why}${rare}${resolved}Reference ${alert.reference}, rule ${alert.rule}.`),
-    element("h3", {}, "Strangest images"),
-    alert.evidence.length ? evidenceTable(alert.evidence) : element("p", {class: "quiet"}, "None were kept."),
-    element("p", {class: "quiet"}, "Alert ", element("code", {}, alert.id),
-      alert.acknowledged ? `, acknowledged ${clock(alert.acknowledged)}` : "",
-      alert.silenced_until ? `, silenced until ${clock(alert.silenced_until)}` : ""),
-    retrainText(alert.retrain),
-    firing ? acceptButton(alert) : null,
-    alert.acknowledged ? null : acknowledgeButton(alert),
-  ];
-}
-
-function showAlert(alert) {
-  let entry = alertCards.get(alert.id);
-  if (!entry) alertCards.set(alert.id, (entry = {card: element("details", {"data-alert": alert.id}), content: ""}));
-  const content = JSON.stringify(alert);
-  if (entry.content !== content) {
-    entry.card.replaceChildren(...alertContent(alert).filter((part) => part !== null));
-    entry.card.className = alert.state;
-    entry.content = content;
-  }
-  return entry.card;
-}
-
-function announce(alerts) {
-  const firing = alerts.filter((alert) => alert.state === "firing");
-  document.title = firing.length ? `(${firing.length}) driftd` : "driftd";
-  const fresh = known === null ? [] : firing.filter((alert) => !known.has(alert.id));
-  if (fresh.length) write(byId("announcement"), `Drift alert on ${fresh.map((alert) => alert.stream).join(", ")}`);
-  known = new Set(firing.map((alert) => alert.id));
-}
-
-async function refreshAlerts() {
-  const page = (state) => call(`v1/alerts?state=${state}&limit=${kAlertsShown}`);
-  const [{alerts: firing}, {alerts: resolved}, {retrain}] = await Promise.all([page("firing"), page("resolved"), call("v1/retrain")]);
-  const alerts = [...firing, ...resolved];
-  for (const alert of alerts) alert.retrain = retrain.find((request) => request.alerts.includes(alert.id)) ?? null;
-  announce(alerts);
-  const shown = alerts.slice(0, kAlertsShown);
-  placeInOrder(byId("alerts"), shown.map(showAlert));
-  const ids = new Set(shown.map((alert) => alert.id));
-  for (const id of alertCards.keys()) if (!ids.has(id)) alertCards.delete(id);
-  byId("no-alerts").hidden = alerts.length > 0;
-}
-
 // ---- one image --------------------------------------------------------------------------------------------------------------------
 
 let previewUrl = null;
@@ -318,6 +191,8 @@ function referenceRow(reference) {
 
 async function refreshReferences() {
   const {references} = await call("v1/references");
+  withImages.clear();
+  for (const reference of references) if (reference.images) withImages.add(reference.reference);
   const content = JSON.stringify(references);
   if (content === shownReferences) return; // an open list of choices stays open
   shownReferences = content;
@@ -336,8 +211,8 @@ async function poll() {
     const {streams} = await call("v1/streams");
     showStreams(streams);
     answered = true;
-    await refreshAlerts();
     await refreshReferences();
+    await refreshAlerts();
     write(byId("connection"), "Live");
     byId("connection").className = "";
   } catch (error) {

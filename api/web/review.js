@@ -52,7 +52,7 @@ function reviewCard(item) {
     element("div", {},
       element("p", {}, element("strong", {}, item.stream), ` – ${item.source === "random" ? "drawn at random" : "strange"}, p-value ${number(item.p_value)}, ${ago(item.created)}`),
       element("h3", {}, "Nearest reference images"),
-      element("p", {}, neighbourText(item.neighbours)),
+      element("p", {}, neighbourView(item.reference, item.neighbours)),
       element("p", {}, element("label", {}, "Label ", field), " ", button("Label", () => labelled({})), " ",
         button("Accept into the reference (A)", () => labelled({accept: true})), " ", button("Dismiss (D)", () => answerReview({dismiss: true})), " ",
         button("Next (N)", skip)),
@@ -94,6 +94,7 @@ async function showNext() {
 
 async function pollReview() {
   try {
+    if (!withImages.size) await refreshReferences(); // a card is drawn once
     await showNext();
   } catch (error) {
     // The line at the top of the page says that the service does not answer.

@@ -36,6 +36,12 @@ struct Reading {
   std::vector<Shift> channels;  // every end that is watched, the greatest share of the value first
 };
 
+// What a Reading says of the value and its limit.
+struct Level {
+  double value = 0;
+  double limit = std::numeric_limits<double>::quiet_NaN();
+};
+
 // What survives a restart. Each detector has its own use for the numbers.
 struct DetectorState {
   std::vector<EDetector::Channel> channels;
@@ -50,6 +56,11 @@ class Detector {
   // learn: no alert of this detector fires, so what is seen may count as normal.
   virtual Condition step(const Seen& seen, bool learn) = 0;
   [[nodiscard]] virtual Reading reading() const = 0;
+  // Asked for after each image: a detector whose reading() costs more than that overrides it.
+  [[nodiscard]] virtual Level level() const {
+    const auto all = reading();
+    return {all.value, all.limit};
+  }
   // Tells an alert that fires with this image what only the detector knows.
   virtual void describe(Alert& alert, const Seen& seen) const = 0;
   // Its alert has been resolved.

@@ -70,6 +70,10 @@ Reading EDetection::reading() const {
   return {detector_->value(), detector_->limit(), detector_->groups(), shifts()};
 }
 
+Level EDetection::level() const {
+  return {detector_ ? detector_->value() : 1, limit_};
+}
+
 void EDetection::describe(Alert& alert, const Seen&) const {
   alert.started = detector_->since();
   alert.threshold = detector_->limit();

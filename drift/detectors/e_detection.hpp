@@ -23,6 +23,7 @@ class EDetection : public Detector {
 
   Condition step(const Seen& seen, bool learn) override;
   [[nodiscard]] Reading reading() const override;
+  [[nodiscard]] Level level() const override;
   void describe(Alert& alert, const Seen& seen) const override;
   // What is left of the old drift must not shorten the way to the next alarm.
   void resolved() override;

@@ -33,6 +33,10 @@ def test_drift_fires_an_alert_with_evidence_and_its_end_resolves_it(start_servic
     assert alert["lower"] > alert["threshold"] and 0 < alert["false_alarms_per_image"] < 1e-3
     assert alert["started"]["image"] < alert["fired"]["image"]
     assert len(alert["evidence"]) == 5 and all(e["neighbours"] for e in alert["evidence"])
+    curve = alert["curve"]
+    assert curve[0]["image"] < alert["started"]["image"] and curve[-1]["image"] == alert["fired"]["image"]
+    assert curve[-1]["value"] > curve[-1]["limit"] == pytest.approx(alert["threshold"]) and curve[0]["value"] < curve[0]["limit"]
+    assert [p["image"] for p in curve] == sorted({p["image"] for p in curve})
     notice = next_notice(receiver)
     assert (notice["event"], notice["alert"]["id"]) == ("alert.firing", alert_id)
 
@@ -77,6 +81,28 @@ def test_windows_and_alerts_survive_a_restart(start_service, fashion):
     service.start()
     assert service.get("/v1/streams/camera") == before
     assert service.get(f"/v1/alerts/{alert_id}")["state"] == "firing"
+
+
+def test_a_stream_that_was_silent_keeps_its_window_and_an_alert_its_curve_over_a_restart(start_service, fashion):
+    service = start_service(streams={"save_interval_ms": 20}, alerts={"run_length": 0})
+    send(service, fashion["in"][:30], stream="silent")
+    send(service, fashion["in"][:50])
+    for image in fashion["out"][:9]:  # not yet enough for an alert
+        service.score(image, stream="camera")
+    before = service.get("/v1/streams/silent")
+    assert service.stop() == 0
+    service.start()
+    assert service.get("/v1/streams/silent") == before
+    send(service, fashion["in"][50:60])  # saves that leave "silent" out
+    assert service.stop() == 0
+    service.start()
+    assert service.get("/v1/streams/silent") == before
+    for image in fashion["out"][9:120]:
+        if service.score(image, stream="camera")["alert"]:
+            break
+    alert = service.get("/v1/alerts?stream=camera")["alerts"][0]
+    curve = service.get(f"/v1/alerts/{alert['id']}")["curve"]
+    assert "curve" not in alert and curve[0]["image"] < 59 < curve[-1]["image"] == alert["fired"]["image"]
 
 
 def test_kill_9_loses_no_alert_and_at_most_an_interval_of_the_window(start_service, fashion):

@@ -141,3 +141,23 @@ def test_the_limit_decides_the_exit_code(audit, fashion, tmp_path):
     listing.write_text(f"{tmp_path / 'gone.png'}\n")
     done = audit(listing, tmp_path / "c")
     assert done.returncode == 1 and done.stdout.startswith("no verdict: none of 1"), done.stderr
+
+
+def test_p_values_within_labels_are_those_of_driftd_score_and_parts_of_another_ranking_do_not_merge(run, audit, reference, fashion, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in fashion["in"][:30] + fashion["out"][:10]:
+        shutil.copy(path, folder / f"{path.parent.name}-{path.name}")
+    done = audit(folder, tmp_path / "labels", "--per-label", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    assert report_of(tmp_path / "labels")["options"]["per_label"] is True
+    with open(tmp_path / "labels" / "images.csv", newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    alone = json.loads(run("score", "--reference", reference, "--json", "--per-label", folder / next(iter(rows))).stdout.splitlines()[0])
+    assert float(rows[next(iter(rows))]["p_value"]) == pytest.approx(alone["p_value"], rel=1e-3)
+
+    assert audit(folder, tmp_path / "all", "--fail-on", "never").returncode == 0
+    with open(tmp_path / "all" / "images.csv", newline="") as file:
+        assert any(row["p_value"] != rows[row["path"]]["p_value"] for row in csv.DictReader(file))
+    resumed = audit(folder, tmp_path / "labels", "--resume")
+    assert resumed.returncode == 2 and "another ranking" in resumed.stderr

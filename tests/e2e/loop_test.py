@@ -125,3 +125,19 @@ def test_by_hand_from_drift_over_labels_to_a_new_normal(start, fashion):
     assert whats(service, f"/v1/alerts/{alert}")[-2:] == ["accepted", "resolved"]
     call(service, "POST", "/v1/references/default/activate", version=accepted["rollback_version"])  # and back
     assert service.get("/v1/references/default")["items"] == before["items"]
+
+
+def test_a_version_that_did_not_pass_is_tried_again_on_new_images(start, run, bundle, fashion):
+    service = start(alerts=ALERTS, retrain={"activate": "shadow", "activate_below": 0.2, "activate_min_images": 30})
+    drive_to_alert(service, fashion)
+    request = f"/v1/retrain/{service.get('/v1/retrain')['retrain'][0]['id']}"
+    for status in ("accepted", "training"):
+        call(service, "PATCH", request, status=status)
+    version = build_version(run, service, bundle, fashion["train"])  # nothing was learned
+    call(service, "PATCH", request, status="ready", reference_version=version)
+    first = wait_until(lambda: service.get(request)["trial"])
+    assert not first["passed"] and whats(service, request).count("tried") == 1
+    for path in fashion["in"][50:90]:
+        service.score(path, stream="camera")
+    second = wait_until(lambda: (trial := service.get(request)["trial"])["at"] > first["at"] and trial)
+    assert second["images"] > first["images"] and whats(service, request).count("tried") >= 2

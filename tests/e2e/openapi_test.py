@@ -72,7 +72,8 @@ def api(service, fashion):
     seen = service.score(fashion["in"][0], stream="camera-1")["request_id"]
     status, _, silence = service.request("POST", "/v1/silences", b'{"streams": "other", "for_seconds": 9999}')
     assert status == 201, silence
-    known.update(stream="camera-1", reference="default", item="0", version=1, request_id=seen)
+    known.update(stream="camera-1", reference="default", item="0", version=1, request_id=seen, n=0)
+    wait_until(lambda: service.get(f"/v1/alerts/{alert['id']}")["pictures"])
     ids.update(
         {
             "/v1/alerts": alert["id"],

@@ -146,12 +146,12 @@ def test_the_queue_can_be_exported_for_labelling_tools(start, fashion):
 
 
 def test_no_pictures_where_they_are_not_wanted_and_no_queue_where_it_is_off(start, fashion):
-    service = start(alerts=ONE_RULE, review={"random_share": 0, "images": False})
+    service = start(alerts=ONE_RULE, review={"random_share": 0}, pictures=False)
     service.score(fashion["out"][0])
     item = wait_until(lambda: queue(service)["items"])[0]
     assert item["image"] is None
     status, _, problem = service.request("GET", f"/v1/review/{item['id']}/image")
-    assert status == 404 and "review.images is false" in problem["detail"]
+    assert status == 404 and "pictures is false" in problem["detail"]
     assert service.stop() == 0
     off = start(alerts=ONE_RULE, review={"max_items": 0})
     off.score(fashion["out"][0])

@@ -11,7 +11,7 @@ from conftest import services
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="skipped: no playwright")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="skipped: no chromium; apt-get install chromium")
-PAGES = ["/", "/docs", "/app.css", "/app.js", "/review.js", "/docs.js", "/openapi.json"]
+PAGES = ["/", "/docs", "/app.css", "/alerts.js", "/app.js", "/review.js", "/docs.js", "/openapi.json"]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,14 @@ def test_the_page_shows_streams_and_a_fired_alert_with_its_evidence(server, page
     evidence = server.get("/v1/alerts")["alerts"][0]["evidence"]
     sync_api.expect(page.locator("details.firing tbody tr")).to_have_count(len(evidence))
     sync_api.expect(page.locator("details.firing")).to_contain_text(evidence[0]["request_id"])
+    sync_api.expect(page.locator("details.firing .curve svg")).to_have_attribute("aria-label", re.compile("it fired at .*; its limit is .*; the drift probably began at image"))
+    sync_api.expect(page.locator("details.firing .breakdown")).to_contain_text(re.compile("look alike|nothing separates"))
+    sync_api.expect(page.locator("details.firing .groups img").first).to_be_visible()
+    shown = page.locator("details.firing tbody tr").first.locator("img")
+    sync_api.expect(shown).to_have_count(4)  # the image, and three training images
+    for i in range(4):
+        shown.nth(i).scroll_into_view_if_needed()
+        page.wait_for_function("(img) => img.complete && img.naturalWidth > 0", arg=shown.nth(i).element_handle())
     page.get_by_role("button", name="Acknowledge").click()
     sync_api.expect(page.locator("details.firing summary")).to_contain_text("acknowledged")
     assert server.get("/v1/alerts")["alerts"][0]["acknowledged"]
@@ -183,7 +191,8 @@ def test_an_image_is_labelled_and_dismissed_in_the_review(start_service, page, f
     page.goto(service.url)
     card = page.locator("#review-card [data-review]")
     sync_api.expect(page.locator("#review-summary")).to_have_text("3 images wait.")
-    sync_api.expect(card.locator("img")).to_be_visible()
+    sync_api.expect(card.locator("> img")).to_be_visible()
+    sync_api.expect(card.locator("figure img")).to_have_count(3)  # the nearest training images
     assert page.evaluate("document.querySelector('#review-card img').naturalWidth") == 28
     sync_api.expect(card).to_contain_text("Nearest reference images")
 

@@ -98,3 +98,20 @@ TEST_CASE("times are RFC 3339 in UTC") {
   CHECK(rfc3339(0) == "1970-01-01T00:00:00.000Z");
   CHECK(rfc3339(1'767'323'045'678) == "2026-01-02T03:04:05.678Z");
 }
+
+TEST_CASE("a profile has the values of every property of every image, and an image has a value for each") {
+  ProfileBuilder builder;
+  CHECK(builder.finish().empty());
+  builder.add({.brightness = 0.5, .contrast = 0.2, .sharpness = 0.1, .width = 40, .height = 20, .jpeg_quality = 90});
+  builder.add({.brightness = 0.3, .contrast = 0.4, .sharpness = 0.3, .width = 20, .height = 20, .jpeg_quality = 80});
+  Normal normal;
+  normal.watch({}, builder.finish());
+  REQUIRE(normal.profile.size() == embed::kPropertyNames.size());
+  for (std::size_t i = 0; i < normal.profile.size(); ++i) {
+    CAPTURE(normal.profile[i].name);
+    CHECK(normal.profile[i].name == embed::kPropertyNames[i]);
+    CHECK(normal.profile[i].ascending.size() == 2);
+  }
+  CHECK(normal.profile[0].ascending == std::vector<float>{0.3F, 0.5F});
+  CHECK(normal.watched->size() == embed::kPropertyNames.size());
+}

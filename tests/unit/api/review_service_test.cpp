@@ -13,7 +13,7 @@ using namespace driftd::api;
 namespace {
 
 struct Desk {
-  explicit Desk(ReviewConfig config) : service{config, dir / "review.db", "net", 1 << 20, metrics} { set_log_sink([](std::string_view) {}); }
+  explicit Desk(ReviewConfig config) : service{config, true, dir / "review.db", "net", 1 << 20, metrics} { set_log_sink([](std::string_view) {}); }
   ~Desk() { set_log_sink({}); }
 
   void see(float value, bool ood, const std::string& stream = "s", std::string body = {}) {
@@ -25,7 +25,7 @@ struct Desk {
     candidate.item.reference = "default@1";
     candidate.item.model = "net";
     candidate.item.ood = ood;
-    candidate.request.body = std::move(body);
+    if (!body.empty()) candidate.request = std::make_shared<const Request>(Request{.body = std::move(body)});
     service.offer(pick, std::move(candidate));
   }
   // How many images came to this end; 0 for none.
@@ -129,10 +129,10 @@ TEST_CASE("what waits goes on after a restart, but not for another model") {
     store.update(answered);
   }
   {
-    const ReviewService same{config, dir / "review.db", "net", 1 << 20, metrics};
+    const ReviewService same{config, true, dir / "review.db", "net", 1 << 20, metrics};
     CHECK(same.store().items({}).size() == 2);
   }
-  const ReviewService other{config, dir / "review.db", "another net", 1 << 20, metrics};
+  const ReviewService other{config, true, dir / "review.db", "another net", 1 << 20, metrics};
   REQUIRE(other.store().items({}).size() == 1);
   CHECK(other.store().items({}).front().id == "a");  // what a person said stays
 }

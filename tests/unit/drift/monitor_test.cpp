@@ -85,6 +85,26 @@ TEST_CASE("each transition is told once, with evidence and a false-alarm rate") 
   CHECK(seen.alerts[1].resolved.image > fired.fired.image);
 }
 
+TEST_CASE("an alert has the curve of its rule from before the drift to the firing, also over a restart") {
+  Recorder seen;
+  Monitor first{quick(), {}};
+  observe(first, normal(), 40);
+  observe(first, strange(), 5);
+  Monitor monitor{quick(), seen.receiver()};
+  monitor.restore(first.snapshot());
+  observe(monitor, strange(), 10);
+  REQUIRE(seen.alerts.size() == 1);
+  const auto& alert = seen.alerts[0];
+  const auto& curve = alert.curve;
+  REQUIRE(curve.size() >= 10);
+  CHECK(curve.front().at.image < alert.started.image);
+  CHECK(curve.back().at.image == alert.fired.image);
+  CHECK(curve.back().value == Approx(alert.lower));
+  CHECK(curve.back().limit == Approx(alert.threshold));
+  CHECK(curve.front().value <= curve.front().limit);
+  CHECK(std::ranges::count_if(curve, [](const auto& point) { return point.at.image > 40; }) > 5);
+}
+
 TEST_CASE("a reference that changes starts the window again and keeps the totals") {
   Monitor monitor{quick(), {}};
   observe(monitor, strange(), 4);

@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
+#include <limits>
 
 #include "core/file.hpp"
 #include "tests/support/catch.hpp"
@@ -35,6 +37,7 @@ Alert some_alert(const std::string& id, AlertState state, std::int64_t fired_ms 
   alert.acknowledged_ms = 7;
   alert.moved = {{"brightness", false, 0.1, 0.75}};
   alert.evidence = {{"r\0q", 3, 4.5, 0.01, 0.8, {{"17", "bag", "train/bag/17.png", 0.7}, {}}}};
+  alert.curve = {{{80, 8}, 0.5F, 0.1F}, {{100, 10}, 0.75F, std::numeric_limits<float>::infinity()}};
   return alert;
 }
 
@@ -52,9 +55,9 @@ StreamState some_stream(const std::string& name) {
   width.ranks.learn(27);
   width.lower[1] = {0.1 + 0.2, {80, 8}};
   width.recent_rank = 0.25;
-  stream.rules = {{"ood-rate", {{AlertMachine::Phase::pending, {90, 9}, 4}, ""}, {{}, {0.125}, {}}},
-                  {"e-detector", {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"}, {{score_channel(300), width}, {}, {}}},
-                  {"ks", {}, {{}, {3, 0.1 + 0.2, -1}, {70, 7}}}};
+  stream.rules = {{"ood-rate", {{AlertMachine::Phase::pending, {90, 9}, 4}, ""}, {{}, {0.125}, {}}, {{{80, 8}, 0.5F, 0.1F}}},
+                  {"e-detector", {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"}, {{score_channel(300), width}, {}, {}}, {}},
+                  {"ks", {}, {{}, {3, 0.1 + 0.2, -1}, {70, 7}}, {}}};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
 }
@@ -96,7 +99,7 @@ TEST_CASE("alerts and streams come back as they were saved") {
     store.save_alert(some_alert("a", AlertState::firing, 100));
     store.save_alert(some_alert("a", AlertState::resolved, 100));
     store.save_streams(std::vector{some_stream("y"), some_stream("x")});
-    store.save_streams(std::vector{some_stream("x")});
+    store.save_streams(std::vector{some_stream("x")});  // those that are not among them stay
   }
   const auto saved = Store{dir / "s.db"}.load();
   REQUIRE(saved.alerts.size() == 2);
@@ -106,8 +109,13 @@ TEST_CASE("alerts and streams come back as they were saved") {
   CHECK(alert.started.image == 9);
   CHECK(alert.false_alarm_per_image == 1e-6);
   CHECK(alert.evidence.at(0).request_id == some_alert("a", AlertState::firing).evidence[0].request_id);
+  REQUIRE(alert.curve.size() == 2);
+  CHECK(alert.curve[1].at.image == 10);
+  CHECK(alert.curve[1].value == 0.75F);
+  CHECK(std::isinf(alert.curve[1].limit));
   CHECK(alert.evidence.at(0).neighbours.at(0).uri == "train/bag/17.png");
-  REQUIRE(saved.streams.size() == 1);
+  REQUIRE(saved.streams.size() == 2);
+  CHECK(saved.streams[1].name == "y");
   const auto& stream = saved.streams[0];
   CHECK(stream.name == "x");
   CHECK(stream.window.flags == std::vector<bool>{true, false, true});
@@ -132,6 +140,8 @@ TEST_CASE("alerts and streams come back as they were saved") {
   CHECK(stream.rules[1].watch.machine.phase == AlertMachine::Phase::firing);
   CHECK(stream.rules[1].watch.alert_id == "a");
   CHECK(stream.rules[2].detector.numbers == std::vector<double>{3, 0.1 + 0.2, -1});
+  REQUIRE(stream.rules[0].curve.size() == 1);
+  CHECK(stream.rules[0].curve[0].value == 0.5F);
   CHECK(stream.rules[2].detector.begun.image == 7);
   CHECK(stream.candidates.at(0).image == 29);
 }
@@ -323,7 +333,7 @@ TEST_CASE("a store of a newer program, of another program, or that is no databas
   run_sql(dir / "newer.db", "PRAGMA user_version = 1000");
   CHECK(test::code_of([&] { return Store{dir / "newer.db"}, 0; }) == Errc::conflict);
   run_sql(dir / "other.db", "CREATE TABLE t (x)");
-  CHECK(test::code_of([&] { return Store{dir / "other.db"}, 0; }) == Errc::corrupt);
+  CHECK(test::code_of([&] { return Store{dir / "other.db"}, 0; }) == Errc::conflict);
   write_file_atomically(dir / "text.db", std::string(5000, 'x'));
   CHECK(test::code_of([&] { return Store{dir / "text.db"}, 0; }) == Errc::corrupt);
   CHECK(test::code_of([&] { return Store{dir / "no" / "such.db"}, 0; }) == Errc::internal);
@@ -385,7 +395,7 @@ TEST_CASE("two services cannot share one store") {
 TEST_CASE("damaged records are reported, never read as something else") {
   test::TempDir dir;
   const auto damage =
-      GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'", "UPDATE alerts SET record = x'03' || substr(record, 2)",
+      GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'", "UPDATE alerts SET record = x'04' || substr(record, 2)",
                "UPDATE streams SET record = substr(record, 1, length(record) - 1)",
                "UPDATE streams SET record = record || x'00'",
                "UPDATE alerts SET record = x'01' || x'ffffffffffffffff' || substr(record, 10)");
@@ -395,8 +405,7 @@ TEST_CASE("damaged records are reported, never read as something else") {
     store.save_streams(std::vector{some_stream("x")});
   }
   run_sql(dir / "s.db", damage);
-  const Store store{dir / "s.db"};
-  CHECK(test::code_of([&] { return store.load(); }) == Errc::corrupt);
+  CHECK(test::code_of([&] { return Store{dir / "s.db"}, 0; }) == Errc::corrupt);
 }
 
 TEST_CASE("a killed process loses no alert that save_alert returned for, nor its notices") {
@@ -442,4 +451,27 @@ TEST_CASE("the files copied between two transactions open as the store was then"
   REQUIRE(copy.load().alerts.size() == 1);
   CHECK(copy.load().alerts[0].id == "a");
   CHECK(copy.outbox().pending == 1);
+}
+
+TEST_CASE("the breakdown and the pictures of an alert come back, are added to, and go with the alert") {
+  test::TempDir dir;
+  const Breakdown breakdown{.from = 3, .until = {100, 9}, .images = 7, .strange = 5, .of_strange = true};
+  const Picture first{0, "r1", 96, 64, {std::byte{1}, std::byte{2}}};
+  const Picture second{1, "r2", 96, 96, {std::byte{3}}};
+  Store store{dir / "s.db", {.max_alerts = 1}};
+  CHECK_FALSE(store.save_evidence("a", breakdown, {}));
+  store.save_alert(some_alert("a", AlertState::resolved));
+  CHECK_FALSE(store.breakdown("a").has_value());
+  CHECK(store.save_evidence("a", breakdown, {&first, 1}));
+  CHECK(store.save_evidence("a", {.from = 3, .images = 14}, {&second, 1}));
+  CHECK(store.breakdown("a")->images == 14);
+  REQUIRE(store.pictures("a").size() == 2);
+  CHECK(store.pictures("a")[1].request_id == "r2");
+  CHECK(store.pictures("a")[0].height == 64);
+  CHECK(store.picture("a", 0) == first.jpeg);
+  CHECK(store.picture("a", 2).empty());
+  store.save_alert(some_alert("b", AlertState::firing, 200));
+  CHECK_FALSE(store.breakdown("a").has_value());
+  CHECK(store.pictures("a").empty());
+  CHECK(store.picture("a", 0).empty());
 }
