@@ -16,7 +16,7 @@ namespace {
 using Row = Components::Row;
 
 constexpr std::uint32_t kMagic = 0x504D4344;  // "DCMP"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kMostFitted = 2048;
 constexpr std::size_t kMostRanked = 4096;
 constexpr std::size_t kImagesPerComponent = 8;  // that a direction is fitted to, at least
@@ -166,8 +166,6 @@ std::vector<std::byte> encode(const Components& components) {
   put(out, {components.offset}, components.count);
   put(out, components.basis, components.count);
   put(out, components.ranked, components.count);
-  out.put(std::span{components.nulls.ks});
-  out.put(std::span{components.nulls.shift});
   return seal(std::move(out));
 }
 
@@ -183,11 +181,8 @@ Components decode_components(std::span<const std::byte> bytes) {
   components.basis = get_rows(in, components.count);
   components.ranked = get_rows(in, components.count);
   in.require(!components.basis.empty() && !components.ranked.empty(), "they are of no image");
-  for (auto* nulls : {&components.nulls.ks, &components.nulls.shift}) {
-    *nulls = in.floats();
-    in.require(std::ranges::is_sorted(*nulls) &&
-                   std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
-               "what windows reach without drift is not in order");
+  if (version == 1) {
+    for (int list = 0; list < 2; ++list) (void)in.floats();  // limits of windows, which are computed now
   }
   in.require_end();
   return components;

@@ -19,12 +19,6 @@
 
 namespace driftd::drift {
 
-// Of two statistics of windows without drift (component_windows.hpp) the largest values, ascending.
-struct WindowNulls {
-  std::vector<float> ks;
-  std::vector<float> shift;
-};
-
 struct Components {
   static constexpr std::size_t kMost = 24;
   using Row = std::array<float, kMost>;
@@ -34,7 +28,6 @@ struct Components {
   Row offset{};             // of the fitted images' mean
   std::vector<Row> ranked;  // of the images that the directions were not fitted to: where they lie
   std::size_t fitted = 0;   // images that the directions were fitted to
-  WindowNulls nulls;        // fit_components() leaves them empty
 
   [[nodiscard]] bool empty() const { return count == 0; }
   [[nodiscard]] std::size_t dimension() const { return basis.size(); }

@@ -17,9 +17,6 @@
 
 namespace driftd::drift {
 
-// The x with P(X <= x) = p for X ~ Beta(a, b); a, b > 0, 0 < p < 1. Accurate to 1e-9.
-[[nodiscard]] double beta_quantile(double p, double a, double b);
-
 // Of the rate of false alarms: its mean over references, and the interval that holds it for 95 of 100 of them.
 struct Coverage {
   double expected = 0;

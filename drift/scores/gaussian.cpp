@@ -5,6 +5,8 @@
 #include <numeric>
 #include <random>
 
+#include "drift/cholesky.hpp"
+
 namespace driftd::drift {
 namespace {
 
@@ -103,17 +105,6 @@ std::vector<double> covariance(const Matrix& along) {
   }
   for (auto& x : sums) x /= static_cast<double>(along.rows);
   return sums;
-}
-
-// In place; only the lower half is read and written.
-void cholesky(std::vector<double>& matrix, std::size_t size, double least) {
-  for (std::size_t r = 0; r < size; ++r) {
-    for (std::size_t s = 0; s <= r; ++s) {
-      double rest = matrix[r * size + s];
-      for (std::size_t t = 0; t < s; ++t) rest -= matrix[r * size + t] * matrix[s * size + t];
-      matrix[r * size + s] = r == s ? std::sqrt(std::max(rest, least)) : rest / matrix[s * size + s];
-    }
-  }
 }
 
 }  // namespace
