@@ -2,9 +2,11 @@
 // two-sample T^2 (H. Hotelling, "The generalization of Student's ratio", Annals of Mathematical Statistics, 1931). Rule
 // "mean-shift" compares with it.
 //
-// The covariance is that of the n images that the components rank. With k components and a window of m, T^2 = d' S^-1 d
-// / (1/m + 1/n) is (n - 1) k / (n - k) times an F(k, n - k) for normal means, which means of m = 200 images nearly are,
-// whatever the distribution of one. So the limit knows how far the reference's own mean and covariance may be off.
+// The covariance is that of the n images that the components rank and of the window's m together. With k components, T^2
+// = d' S^-1 d / (1/m + 1/n) is k (n + m - 2) / (n + m - k - 1) times an F(k, n + m - k - 1) for normal means, which means
+// of m = 200 images nearly are, whatever the distribution of one. So the limit knows how far the reference's own mean and
+// covariance may be off. (With the reference's covariance alone, skewed values made windows three times as often over
+// it as they should be: a reference whose mean is low by chance has too small a variance, too.)
 // Lengths are sqrt(d' S^-1 d): in standard deviations of one image, whatever the window's size.
 //
 // Thread rule: immutable once made.
@@ -27,13 +29,15 @@ class ComponentWindows {
   explicit ComponentWindows(const Components& components);
 
   [[nodiscard]] std::size_t count() const { return ranks_.size(); }
-  [[nodiscard]] const RankHistogram& ranks(std::size_t component) const { return ranks_[component]; }
-
-  // Of a window's mean from the reference's along one component, in its standard deviations.
-  [[nodiscard]] double shift(std::size_t component, double mean) const;
-  // Along all of them together: a mean for each component. O(count^2).
-  [[nodiscard]] double length(std::span<const double> means) const;
-  // The length that windows of `images` reach with probability `level` (in (0, 1)) while there is no drift.
+  // Counts an image in: its value along each component. `sums` is empty for a new window.
+  void add(std::span<const float> values, std::vector<double>& sums) const;
+  // Of a window of `images` >= 1, from its sums: how far its mean lies from the reference's along one component, in the
+  // reference's standard deviations, and along all of them together. O(count^3).
+  [[nodiscard]] double shift(std::size_t component, const std::vector<double>& sums, std::size_t images) const;
+  [[nodiscard]] double length(const std::vector<double>& sums, std::size_t images) const;
+  // The mean's place among the reference's values along a component, 0 to 1.
+  [[nodiscard]] double rank(std::size_t component, const std::vector<double>& sums, std::size_t images) const;
+  // The length that such windows reach with probability `level` (in (0, 1)) while there is no drift.
   [[nodiscard]] double limit(double level, std::size_t images) const;
 
  private:
@@ -41,8 +45,7 @@ class ComponentWindows {
   std::size_t images_;
   std::vector<RankHistogram> ranks_;
   std::vector<double> mean_;
-  std::vector<double> deviation_;
-  std::vector<double> lower_;  // count x count: Cholesky factor of the covariance
+  std::vector<double> products_;  // lower half, row by row: sums of the products of distances from the means
 };
 
 }  // namespace driftd::drift

@@ -318,7 +318,7 @@ class Bench {
                 length(n * alarms[alarms.size() / 10]));
   }
 
-  static constexpr std::size_t kStream = 30'000;  // images without drift, at most
+  static constexpr std::size_t kStream = 10'000;  // images without drift, at most
   static constexpr std::size_t kTimed = 10;       // references that delays are measured with
   static constexpr std::size_t kStreams = 4;      // of each, for each kind of drift
 
