@@ -6,7 +6,6 @@
 // find them wider spread than any others.
 //
 // Thread rule: a plain value, immutable once made; the functions are pure.
-// Method: orthogonal (subspace) iteration, Golub and Van Loan, "Matrix Computations", section 8.2.4.
 #pragma once
 
 #include <array>
