@@ -47,6 +47,14 @@ std::size_t images_needed(double alpha) {
   return static_cast<std::size_t>(std::ceil(1 / alpha - 1e-9)) - 1;
 }
 
+std::size_t images_within(double alpha, double margin) {
+  if (!(alpha > 0 && alpha < 1 && margin > 0 && margin < 1)) {
+    throw Error{Errc::invalid_argument, "alpha and the margin must lie between 0 and 1"};
+  }
+  const double z = normal_quantile(1 - kOutside) / margin;
+  return static_cast<std::size_t>(std::ceil(z * z * alpha * (1 - alpha)));
+}
+
 std::size_t independent_images(const Calibration& calibration, double alpha) {
   return std::max(images_needed(alpha), static_cast<std::size_t>(calibration.effective));
 }

@@ -29,6 +29,10 @@ struct Coverage {
 // Calibration images without which no p-value is as small as alpha: 1 / alpha - 1, rounded up.
 [[nodiscard]] std::size_t images_needed(double alpha);
 
+// Independent calibration images with which 95 of 100 references have their rate of false alarms within `margin` of
+// alpha: 1.96^2 alpha (1 - alpha) / margin^2. 0 < margin < 1.
+[[nodiscard]] std::size_t images_within(double alpha, double margin);
+
 // What the statistics of a stream may count on: the independent images, but as many as alpha needs.
 [[nodiscard]] std::size_t independent_images(const Calibration& calibration, double alpha);
 
