@@ -15,7 +15,9 @@ constexpr double kLeastShare = 1e-9;      // of the largest variance, below whic
 constexpr double kLeastVariance = 1e-12;  // rounding of values around 1
 
 // Where row i of the lower half begins.
-constexpr std::size_t row_at(std::size_t i) { return i * (i + 1) / 2; }
+constexpr std::size_t row_at(std::size_t i) {
+  return i * (i + 1) / 2;
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ ComponentWindows::ComponentWindows(const Components& components)
     : images_{components.ranked.size()}, mean_(components.count) {
   const auto k = components.count;
   if (k == 0 || images_ < 2) {
-    throw Error{Errc::invalid_argument, "windows along components need a reference that has components, and ranks two images"};
+    throw Error{Errc::invalid_argument,
+                "windows along components need a reference that has components, and ranks two images"};
   }
   for (auto& channel : channels_of(components)) ranks_.push_back(std::move(channel.ranks));
   for (const auto& row : components.ranked) {

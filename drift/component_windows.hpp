@@ -2,12 +2,12 @@
 // two-sample T^2 (H. Hotelling, "The generalization of Student's ratio", Annals of Mathematical Statistics, 1931). Rule
 // "mean-shift" compares with it.
 //
-// The covariance is that of the n images that the components rank and of the window's m together. With k components, T^2
-// = d' S^-1 d / (1/m + 1/n) is k (n + m - 2) / (n + m - k - 1) times an F(k, n + m - k - 1) for normal means, which means
-// of m = 200 images nearly are, whatever the distribution of one. So the limit knows how far the reference's own mean and
-// covariance may be off. (With the reference's covariance alone, skewed values made windows three times as often over
-// it as they should be: a reference whose mean is low by chance has too small a variance, too.)
-// Lengths are sqrt(d' S^-1 d): in standard deviations of one image, whatever the window's size.
+// The covariance is that of the n images that the components rank and of the window's m together. With k components,
+// T^2 = d' S^-1 d / (1/m + 1/n) is k (n + m - 2) / (n + m - k - 1) times an F(k, n + m - k - 1) for normal means, which
+// means of m = 200 images nearly are, whatever the distribution of one. So the limit knows how far the reference's own
+// mean and covariance may be off. (With the reference's covariance alone, skewed values made windows three times as
+// often over it as they should be: a reference whose mean is low by chance has too small a variance, too.) Lengths are
+// sqrt(d' S^-1 d): in standard deviations of one image, whatever the window's size.
 //
 // Thread rule: immutable once made.
 #pragma once

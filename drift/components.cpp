@@ -57,7 +57,8 @@ Components fit_components(std::size_t rows, const std::function<std::span<const 
   const auto mean = mean_of(vectors);
   components.count = std::min({Components::kMost, fitted / kImagesPerComponent, mean.size()});
   components.fitted = fitted;
-  const auto directions = principal_directions(centred(std::move(vectors), mean), components.count, kIterations, random);
+  const auto directions =
+      principal_directions(centred(std::move(vectors), mean), components.count, kIterations, random);
   components.basis.resize(mean.size());
   for (std::size_t i = 0; i < mean.size(); ++i) std::ranges::copy(directions.row(i), components.basis[i].begin());
   components.offset = places_of(components.basis, mean);

@@ -86,7 +86,8 @@ double effective_size(std::span<const double> values, std::span<const std::uint3
   const double between_mean = between / (g - 1);
   const double within_mean = (total - between) / (n - g);
   const double size = (n - squares / n) / (g - 1);
-  const double correlation = std::clamp((between_mean - within_mean) / (between_mean + (size - 1) * within_mean), 0.0, 1.0);
+  const double correlation =
+      std::clamp((between_mean - within_mean) / (between_mean + (size - 1) * within_mean), 0.0, 1.0);
   return n / (1 + (squares / n - 1) * correlation);
 }
 

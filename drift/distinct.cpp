@@ -18,7 +18,10 @@ constexpr std::size_t kLastK = 1024;
 class Finder {
  public:
   Finder(const Among& among, const NeighbourSource& search, const CalibrationOptions& options)
-      : among_{among}, search_{search}, options_{options}, last_k_{std::min(kLastK + largest_group(), among.rows)},
+      : among_{among},
+        search_{search},
+        options_{options},
+        last_k_{std::min(kLastK + largest_group(), among.rows)},
         found_{among.images} {}
 
   Distinct all() {

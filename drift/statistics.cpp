@@ -69,8 +69,7 @@ double beta_fraction(double a, double b, double x) {
 double beta_share(double a, double b, double x) {
   if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
   const double front = std::exp(a * std::log(x) + b * std::log1p(-x) - log_beta(a, b));
-  return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a
-                                   : 1 - front * beta_fraction(b, a, 1 - x) / b;
+  return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
 }  // namespace
@@ -134,7 +133,8 @@ double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, doub
 }
 
 double beta_quantile(double p, double a, double b) {
-  require(p > 0 && p < 1 && a > 0 && b > 0, "a beta quantile needs a probability between 0 and 1 and positive parameters");
+  require(p > 0 && p < 1 && a > 0 && b > 0,
+          "a beta quantile needs a probability between 0 and 1 and positive parameters");
   double low = 0;
   double high = 1;
   for (int step = 0; step < 60; ++step) {

@@ -2,8 +2,8 @@
 // its components, by Hotelling's T^2 (component_windows.hpp).
 //
 // Sees a weak shift of all images long before any score is strange; few strange images hardly move it. False alarms:
-// one in run_length images, averaged over references, if stream and reference are exchangeable. The value is the shift's
-// length in standard deviations: with 24 components, 200 images and a large reference 0.35 by chance.
+// one in run_length images, averaged over references, if stream and reference are exchangeable. The value is the
+// shift's length in standard deviations: with 24 components, 200 images and a large reference 0.35 by chance.
 #pragma once
 
 #include "drift/detectors/tumbling.hpp"

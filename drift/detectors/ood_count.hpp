@@ -1,12 +1,12 @@
 // Rules "ood-count" and "ood-count-time": the flagged images of windows that follow one another, by count or by time.
 //
 // By exchangeability the flags among w fresh images are BetaBinomial(w, r, n + 1 - r), r of the n + 1 places of a
-// p-value being at most alpha (V. Vovk, "Conditional validity of inductive conformal predictors", 2012): exact for every
-// size of reference, on average over references. Counts are whole numbers, and few of them have just the probability
-// that is wanted. So windows of as many flags are told apart by how strange the flagged images are: by the rank sum of
-// their scores among the r - 1 reference scores that would be flagged, which without drift does not depend on the count
-// (F. Wilcoxon, 1945; H. Mann and D. Whitney, 1947). Flags plus that share of 1 reach the limit, of which the fraction
-// makes up for the whole number, once in run_length images.
+// p-value being at most alpha (V. Vovk, "Conditional validity of inductive conformal predictors", 2012): exact for
+// every size of reference, on average over references. Counts are whole numbers, and few of them have just the
+// probability that is wanted. So windows of as many flags are told apart by how strange the flagged images are: by the
+// rank sum of their scores among the r - 1 reference scores that would be flagged, which without drift does not depend
+// on the count (F. Wilcoxon, 1945; H. Mann and D. Whitney, 1947). Flags plus that share of 1 reach the limit, of which
+// the fraction makes up for the whole number, once in run_length images.
 //
 // Windows by time hold what came in each whole slice of time since 1970, and one below the rule's min_images is not
 // judged.

@@ -33,7 +33,8 @@ Tumbling::Verdict ScoreKs::judge(const Seen& seen, const std::vector<double>& ra
   const double mean = std::accumulate(ranks.begin(), ranks.end(), 0.0) / static_cast<double>(ranks.size());
   const auto places = static_cast<double>(seen.reference.ranked) + 1;
   // A distance that is at the limit but for rounding is over it.
-  return {std::abs(distance) + 1e-9, ks_limit(level(), ranks.size(), seen.reference.ranked),
+  return {std::abs(distance) + 1e-9,
+          ks_limit(level(), ranks.size(), seen.reference.ranked),
           {{"score", distance > 0, (mean + 0.5) / places, 1}}};
 }
 
