@@ -156,7 +156,6 @@ Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_
   normal.plan = std::move(plan);
   std::vector<float> vector;
   auto components = drift::fit_components(items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; });
-  if (!components.empty()) components.nulls = drift::ComponentWindows::draw(components);
   normal.watch(std::move(components), {});
   if (!same_label) return normal;
   if (!normal.plan.held_out.empty()) {

@@ -102,12 +102,30 @@ std::uint16_t vote(Rows rows, const std::vector<std::uint16_t>& numbers) {
   return best;
 }
 
-std::vector<Image> ranked_images(const Distinct& found, const Calibration& calibration,
-                                 const std::vector<std::uint16_t>& numbers) {
+// A row that is left out is no neighbour of its neighbours either: a fresh image is none, and with it their own
+// distances would be smaller than the ones that it meets.
+void leave_out(std::size_t row, const Distinct& found, const std::vector<std::uint32_t>& groups,
+               std::vector<Near>& near) {
+  const auto left_out = [&](std::int64_t other) {
+    const auto o = static_cast<std::size_t>(other);
+    return o == row || (!groups.empty() && groups[o] == groups[row]);
+  };
+  for (std::size_t i = 0; i < near.size(); ++i) {
+    const auto neighbour = static_cast<std::size_t>(found.rows_of(row)[i]);
+    if (!found.complete(neighbour)) continue;
+    near[i].own3 = found.distance_without(neighbour, 3, left_out);
+    near[i].own10 = found.distance_without(neighbour, kNeighbours, left_out);
+  }
+}
+
+// own: the images are the reference's rows.
+std::vector<Image> ranked_images(const Distinct& found, const Calibration& calibration, bool own,
+                                 const std::vector<std::uint32_t>& groups, const std::vector<std::uint16_t>& numbers) {
   std::vector<Image> images;
   for (std::size_t i = 0; i < found.counts.size(); ++i) {
     if (!found.complete(i)) continue;
     images.push_back({i, near_of(found.distances_of(i), found.rows_of(i), calibration), 0, {}, 0});
+    if (own) leave_out(i, found, groups, images.back().near);
     if (!numbers.empty()) images.back().label = vote(found.rows_of(i), numbers);
   }
   return images;
@@ -257,7 +275,7 @@ Calibration calibrate(std::size_t n, const NeighbourSource& search, const Calibr
   calibration.method = options.groups.empty() ? Method::leave_one_out : Method::leave_one_group_out;
   require_images(n, n - calibration.excluded, options);
   fill_own(found, calibration);
-  auto images = ranked_images(found, calibration, label_numbers(options.labels, calibration));
+  auto images = ranked_images(found, calibration, true, options.groups, label_numbers(options.labels, calibration));
   fill_terms(images, calibration);
   if (options.vectors) {
     const OutOfFold folds{n, options.vectors, options.groups};
@@ -282,7 +300,7 @@ void rank_held_out(Calibration& calibration, const HeldOut& images, const Neighb
   check_labels(calibration.n, own.labels);
   const auto found = find_distinct({count, calibration.n, false}, search, own);
   require_images(count, count - count_incomplete(found), own, whose);
-  auto ranked = ranked_images(found, calibration, label_numbers(own.labels, calibration));
+  auto ranked = ranked_images(found, calibration, false, {}, label_numbers(own.labels, calibration));
   if (own.vectors) {
     if (calibration.gaussian.mean.size() != images.vectors.cols) {
       throw Error{Errc::invalid_argument, "the held-out images have vectors of another length than the reference"};

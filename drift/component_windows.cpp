@@ -1,135 +1,87 @@
 #include "drift/component_windows.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdint>
-#include <limits>
-#include <numeric>
-#include <random>
+#include <utility>
 
 #include "core/error.hpp"
+#include "drift/cholesky.hpp"
+#include "drift/statistics.hpp"
 
 namespace driftd::drift {
 namespace {
 
-std::vector<double> shares_below_edges(const RankHistogram& ranks) {
-  std::vector<double> below;
-  double sum = 0;
-  for (const auto places : ranks.state().places) below.push_back((sum += places) / ranks.total());
-  below.pop_back();  // the last bin has no edge above it
-  return below;
-}
+constexpr double kLeastShare = 1e-9;      // of the largest variance, below which a component counts as having none
+constexpr double kLeastVariance = 1e-12;  // rounding of values around 1
 
-float largest_of(const std::vector<float>& ascending, double one_in, std::size_t drawn) {
-  if (ascending.empty()) return std::numeric_limits<float>::infinity();  // nobody has drawn windows: nothing is over
-  const auto over = static_cast<std::size_t>(static_cast<double>(drawn) / std::max(one_in, 1.0));
-  return ascending[ascending.size() - std::clamp<std::size_t>(over, 1, ascending.size())];
-}
-
-std::vector<float> largest(std::vector<float> values, std::size_t kept) {
-  std::ranges::sort(values);
-  values.erase(values.begin(), values.end() - static_cast<std::ptrdiff_t>(std::min(kept, values.size())));
-  return values;
-}
-
-// The images that the components rank, as windows see them.
-struct Sample {
-  std::vector<std::array<std::uint8_t, Components::kMost>> bins;
-  std::vector<Components::Row> values;
-};
-
-Sample sample_of(const Components& components, const ComponentWindows& windows) {
-  Sample sample;
-  for (const auto& row : components.ranked) {
-    auto& bins = sample.bins.emplace_back();
-    auto& values = sample.values.emplace_back();
-    for (std::size_t j = 0; j < components.count; ++j) {
-      bins[j] = static_cast<std::uint8_t>(windows.ranks(j).bin(row[j]));
-      values[j] = static_cast<float>(windows.shift(j, row[j]));
-    }
-  }
-  return sample;
+// Where row i of the lower half begins.
+constexpr std::size_t row_at(std::size_t i) {
+  return i * (i + 1) / 2;
 }
 
 }  // namespace
 
 ComponentWindows::ComponentWindows(const Components& components)
-    : images_{components.ranked.size()}, nulls_{components.nulls} {
-  if (components.empty() || components.ranked.empty()) {
-    throw Error{Errc::invalid_argument, "windows along components need a reference that has components"};
+    : images_{components.ranked.size()}, mean_(components.count) {
+  const auto k = components.count;
+  if (k == 0 || images_ < 2) {
+    throw Error{Errc::invalid_argument,
+                "windows along components need a reference that has components, and ranks two images"};
   }
   for (auto& channel : channels_of(components)) ranks_.push_back(std::move(channel.ranks));
-  const auto n = static_cast<double>(images_);
-  for (std::size_t j = 0; j < ranks_.size(); ++j) {
-    below_.push_back(shares_below_edges(ranks_[j]));
-    double sum = 0;
-    double squares = 0;
-    for (const auto& row : components.ranked) sum += row[j];
-    for (const auto& row : components.ranked) squares += (row[j] - sum / n) * (row[j] - sum / n);
-    mean_.push_back(sum / n);
-    deviation_.push_back(std::sqrt(squares / n));
+  for (const auto& row : components.ranked) {
+    for (std::size_t j = 0; j < k; ++j) mean_[j] += row[j] / static_cast<double>(images_);
+  }
+  std::vector<double> sums;
+  for (const auto& row : components.ranked) add(std::span{row}.first(k), sums);
+  products_.assign(sums.begin() + static_cast<std::ptrdiff_t>(k), sums.end());
+}
+
+// The distances from the reference's means, then the lower half of their products.
+void ComponentWindows::add(std::span<const float> values, std::vector<double>& sums) const {
+  const auto k = mean_.size();
+  sums.resize(k + row_at(k));
+  for (std::size_t i = 0; i < k; ++i) {
+    const double apart = values[i] - mean_[i];
+    sums[i] += apart;
+    for (std::size_t j = 0; j <= i; ++j) sums[k + row_at(i) + j] += apart * (values[j] - mean_[j]);
   }
 }
 
-double ComponentWindows::ks(std::size_t component, std::span<const double> counts) const {
-  const double size = std::accumulate(counts.begin(), counts.end(), 0.0);
-  const auto& below = below_[component];
-  double furthest = 0;
-  double sum = 0;
-  for (std::size_t i = 0; i < below.size(); ++i) {
-    sum += counts[i];
-    const double distance = below[i] - sum / size;  // positive: the window's values are larger
-    if (std::abs(distance) > std::abs(furthest)) furthest = distance;
+double ComponentWindows::shift(std::size_t component, const std::vector<double>& sums, std::size_t images) const {
+  const double variance = products_[row_at(component) + component] / static_cast<double>(images_ - 1);
+  return variance > 0 ? sums[component] / static_cast<double>(images) / std::sqrt(variance) : 0;
+}
+
+double ComponentWindows::rank(std::size_t component, const std::vector<double>& sums, std::size_t images) const {
+  return ranks_[component].rank(static_cast<float>(mean_[component] + sums[component] / static_cast<double>(images)));
+}
+
+double ComponentWindows::length(const std::vector<double>& sums, std::size_t images) const {
+  const auto k = mean_.size();
+  const auto m = static_cast<double>(images);
+  std::vector<double> apart(k);
+  for (std::size_t i = 0; i < k; ++i) apart[i] = sums[i] / m;
+  std::vector<double> covariance(k * k);
+  double most = 0;
+  for (std::size_t i = 0; i < k; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      const double window = sums[k + row_at(i) + j] - m * apart[i] * apart[j];
+      covariance[i * k + j] = (products_[row_at(i) + j] + window) / (static_cast<double>(images_) + m - 2);
+    }
+    most = std::max(most, covariance[i * k + i]);
   }
-  return furthest;
+  cholesky(covariance, k, std::max(kLeastShare * most, kLeastVariance));
+  return std::sqrt(squared_length(covariance, std::move(apart)));
 }
 
-double ComponentWindows::shift(std::size_t component, double mean) const {
-  return deviation_[component] > 0 ? (mean - mean_[component]) / deviation_[component] : 0;
-}
-
-double ComponentWindows::chance() const {
+double ComponentWindows::limit(double level, std::size_t images) const {
   const auto k = static_cast<double>(count());
-  return std::sqrt(k * (1.0 / kImages + 1 / static_cast<double>(images_)));
-}
-
-double ComponentWindows::ks_limit(double one_in) const {
-  return largest_of(nulls_.ks, one_in, kDrawn);
-}
-
-double ComponentWindows::shift_limit(double one_in) const {
-  return largest_of(nulls_.shift, one_in, kDrawn);
-}
-
-WindowNulls ComponentWindows::draw(const Components& components, unsigned seed) {
-  const ComponentWindows windows{components};
-  const auto sample = sample_of(components, windows);
-  const double inflation = std::sqrt(1 + static_cast<double>(kImages) / static_cast<double>(sample.bins.size()));
-  std::mt19937_64 random{seed};
-  std::uniform_int_distribution<std::size_t> any{0, sample.bins.size() - 1};
-  std::vector<std::vector<double>> counts(windows.count());
-  WindowNulls nulls;
-  for (std::size_t window = 0; window < kDrawn; ++window) {
-    for (std::size_t j = 0; j < counts.size(); ++j) counts[j].assign(windows.ranks(j).bins(), 0);
-    Components::Row sums{};
-    for (std::size_t image = 0; image < kImages; ++image) {
-      const auto at = any(random);
-      for (std::size_t j = 0; j < counts.size(); ++j) ++counts[j][sample.bins[at][j]];
-      for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += sample.values[at][j];
-    }
-    double ks = 0;
-    double squares = 0;
-    for (std::size_t j = 0; j < counts.size(); ++j) {
-      ks = std::max(ks, std::abs(windows.ks(j, counts[j])));
-      squares += sums[j] / kImages * (sums[j] / kImages);
-    }
-    nulls.ks.push_back(static_cast<float>(ks * inflation));
-    nulls.shift.push_back(static_cast<float>(std::sqrt(squares) * inflation));
-  }
-  nulls.ks = largest(std::move(nulls.ks), kKept);
-  nulls.shift = largest(std::move(nulls.shift), kKept);
-  return nulls;
+  const auto n = static_cast<double>(images_);
+  const auto m = static_cast<double>(images);
+  // If F has an F distribution of k and r degrees of freedom, F k / (F k + r) has a beta distribution.
+  const double beta = beta_quantile(1 - level, k / 2, (n + m - k - 1) / 2);
+  return std::sqrt((n + m - 2) * beta / (1 - beta) * (1 / m + 1 / n));
 }
 
 }  // namespace driftd::drift

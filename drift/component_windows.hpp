@@ -1,17 +1,15 @@
-// What a window of fresh images looks like along a reference's components while there is no drift: the distribution of
-// two statistics of kImages images, by resampling the reference's own. Rules "ks" and "mean-shift" compare with it.
+// How far a window's mean lies from a reference's along its components, and how far it lies without drift: Hotelling's
+// two-sample T^2 (H. Hotelling, "The generalization of Student's ratio", Annals of Mathematical Statistics, 1931). Rule
+// "mean-shift" compares with it.
 //
-// - ks: the largest Kolmogorov-Smirnov distance between window and reference over the components, read at the edges of
-//   their bins (RankHistogram), so that a stream keeps counts and no values;
-// - shift: the length of the shift of the window's mean, each component in its standard deviations: 0.35 by chance for
-//   24 components and 200 images.
-// Windows are drawn whole images at a time, so that whatever ties components together is in both distributions; no
-// correction for the number of components is needed. The reference's own error is added: a distance between windows of
-// m and references of n values is sqrt(1 + m/n) times that from a reference that were known exactly.
+// The covariance is that of the n images that the components rank and of the window's m together. With k components,
+// T^2 = d' S^-1 d / (1/m + 1/n) is k (n + m - 2) / (n + m - k - 1) times an F(k, n + m - k - 1) for normal means, which
+// means of m = 200 images nearly are, whatever the distribution of one. So the limit knows how far the reference's own
+// mean and covariance may be off. (With the reference's covariance alone, skewed values made windows three times as
+// often over it as they should be: a reference whose mean is low by chance has too small a variance, too.) Lengths are
+// sqrt(d' S^-1 d): in standard deviations of one image, whatever the window's size.
 //
 // Thread rule: immutable once made.
-// Sources: J. Friedman, "On multivariate goodness-of-fit and two-sample testing" (2003), for tests by resampling;
-// H. Hotelling, "The generalization of Student's ratio" (1931), for the mean, here without correlations.
 #pragma once
 
 #include <cstddef>
@@ -26,37 +24,28 @@ namespace driftd::drift {
 class ComponentWindows {
  public:
   static constexpr std::size_t kImages = 200;
-  static constexpr std::size_t kDrawn = 20'000;  // windows
-  static constexpr std::size_t kKept = 4'000;    // of each statistic, the largest
 
-  // What components.nulls should be: draws the windows by `seed`, in about 0.3 s. Throws Error invalid_argument where
-  // there are no components.
-  [[nodiscard]] static WindowNulls draw(const Components& components, unsigned seed = 1);
-  // Throws Error invalid_argument where there are no components. Without nulls no limit is ever reached.
+  // Throws Error invalid_argument where there are no components, or not more ranked images than components.
   explicit ComponentWindows(const Components& components);
 
   [[nodiscard]] std::size_t count() const { return ranks_.size(); }
-  [[nodiscard]] const RankHistogram& ranks(std::size_t component) const { return ranks_[component]; }
-
-  // Signed distance of a window's counts by bin from the reference, the largest over the bins' edges.
-  [[nodiscard]] double ks(std::size_t component, std::span<const double> counts) const;
-  // Of a window's mean from the reference's, in standard deviations.
-  [[nodiscard]] double shift(std::size_t component, double mean) const;
-  // The part of the length of a shift that chance alone explains.
-  [[nodiscard]] double chance() const;
-
-  // What one window in `one_in` (at least 5) reaches while there is no drift.
-  [[nodiscard]] double ks_limit(double one_in) const;
-  [[nodiscard]] double shift_limit(double one_in) const;
+  // Counts an image in: its value along each component. `sums` is empty for a new window.
+  void add(std::span<const float> values, std::vector<double>& sums) const;
+  // Of a window of `images` >= 1, from its sums: how far its mean lies from the reference's along one component, in the
+  // reference's standard deviations, and along all of them together. O(count^3).
+  [[nodiscard]] double shift(std::size_t component, const std::vector<double>& sums, std::size_t images) const;
+  [[nodiscard]] double length(const std::vector<double>& sums, std::size_t images) const;
+  // The mean's place among the reference's values along a component, 0 to 1.
+  [[nodiscard]] double rank(std::size_t component, const std::vector<double>& sums, std::size_t images) const;
+  // The length that such windows reach with probability `level` (in (0, 1)) while there is no drift.
+  [[nodiscard]] double limit(double level, std::size_t images) const;
 
  private:
   // Constant after construction
   std::size_t images_;
   std::vector<RankHistogram> ranks_;
-  std::vector<std::vector<double>> below_;  // by component, the reference's share below each edge
   std::vector<double> mean_;
-  std::vector<double> deviation_;
-  WindowNulls nulls_;
+  std::vector<double> products_;  // lower half, row by row: sums of the products of distances from the means
 };
 
 }  // namespace driftd::drift

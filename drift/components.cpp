@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "drift/envelope.hpp"
+#include "drift/subspace.hpp"
 
 namespace driftd::drift {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 using Row = Components::Row;
 
 constexpr std::uint32_t kMagic = 0x504D4344;  // "DCMP"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kMostFitted = 2048;
 constexpr std::size_t kMostRanked = 4096;
 constexpr std::size_t kImagesPerComponent = 8;  // that a direction is fitted to, at least
@@ -34,60 +35,6 @@ Row places_of(std::span<const Row> basis, std::span<const float> vector) {
   return places;
 }
 
-double dot(std::span<const Row> basis, std::size_t a, std::size_t b) {
-  double sum = 0;
-  for (const auto& row : basis) sum += double{row[a]} * row[b];
-  return sum;
-}
-
-// Gram-Schmidt, each column against those before, twice for rounding. A column that depends on those before becomes 0.
-void orthonormalise(std::span<Row> basis, std::size_t count) {
-  for (std::size_t j = 0; j < count; ++j) {
-    const double before = dot(basis, j, j);
-    for (std::size_t twice = 0; twice < 2; ++twice) {
-      for (std::size_t k = 0; k < j; ++k) {
-        const auto along = static_cast<float>(dot(basis, j, k));
-        for (auto& row : basis) row[j] -= along * row[k];
-      }
-    }
-    const double left = dot(basis, j, j);
-    const auto scale = left > 1e-10 * before ? static_cast<float>(1 / std::sqrt(left)) : 0.0F;
-    for (auto& row : basis) row[j] *= scale;
-  }
-}
-
-// One step towards the directions of most variance: every centred vector, weighted with where it lies.
-std::vector<Row> iterate(std::span<const Row> basis, const std::vector<std::vector<float>>& vectors) {
-  std::vector<Row> next(basis.size());
-  for (const auto& vector : vectors) {
-    const auto places = places_of(basis, vector);
-    for (std::size_t i = 0; i < next.size(); ++i) add_scaled(next[i], places, vector[i]);
-  }
-  return next;
-}
-
-std::vector<Row> directions(const std::vector<std::vector<float>>& centred, std::size_t count,
-                            std::mt19937_64& random) {
-  std::normal_distribution<float> normal;
-  std::vector<Row> basis(centred.front().size());
-  for (auto& row : basis) std::generate_n(row.begin(), count, [&] { return normal(random); });
-  orthonormalise(basis, count);
-  for (std::size_t i = 0; i < kIterations; ++i) {
-    basis = iterate(basis, centred);
-    orthonormalise(basis, count);
-  }
-  return basis;
-}
-
-std::vector<float> mean_of(const std::vector<std::vector<float>>& vectors) {
-  std::vector<double> sums(vectors.front().size());
-  for (const auto& vector : vectors) std::ranges::transform(vector, sums, sums.begin(), std::plus<double>{});
-  std::vector<float> mean(sums.size());
-  std::ranges::transform(sums, mean.begin(),
-                         [&](double sum) { return static_cast<float>(sum / static_cast<double>(vectors.size())); });
-  return mean;
-}
-
 }  // namespace
 
 Components fit_components(std::size_t rows, const std::function<std::span<const float>(std::size_t)>& row,
@@ -100,16 +47,20 @@ Components fit_components(std::size_t rows, const std::function<std::span<const 
   std::ranges::shuffle(order, random);
 
   const auto fitted = std::min(rows / 2, kMostFitted);
-  std::vector<std::vector<float>> vectors;
+  Matrix vectors;
   for (std::size_t i = 0; i < fitted; ++i) {
     const auto vector = row(order[i]);
-    vectors.emplace_back(vector.begin(), vector.end());
+    vectors.data.insert(vectors.data.end(), vector.begin(), vector.end());
   }
+  vectors.rows = fitted;
+  vectors.cols = vectors.data.size() / fitted;
   const auto mean = mean_of(vectors);
-  for (auto& vector : vectors) std::ranges::transform(vector, mean, vector.begin(), std::minus<float>{});
   components.count = std::min({Components::kMost, fitted / kImagesPerComponent, mean.size()});
   components.fitted = fitted;
-  components.basis = directions(vectors, components.count, random);
+  const auto directions =
+      principal_directions(centred(std::move(vectors), mean), components.count, kIterations, random);
+  components.basis.resize(mean.size());
+  for (std::size_t i = 0; i < mean.size(); ++i) std::ranges::copy(directions.row(i), components.basis[i].begin());
   components.offset = places_of(components.basis, mean);
   for (std::size_t i = fitted; i < rows && i < fitted + kMostRanked; ++i) {
     auto& places = components.ranked.emplace_back(places_of(components.basis, row(order[i])));
@@ -166,8 +117,6 @@ std::vector<std::byte> encode(const Components& components) {
   put(out, {components.offset}, components.count);
   put(out, components.basis, components.count);
   put(out, components.ranked, components.count);
-  out.put(std::span{components.nulls.ks});
-  out.put(std::span{components.nulls.shift});
   return seal(std::move(out));
 }
 
@@ -183,11 +132,8 @@ Components decode_components(std::span<const std::byte> bytes) {
   components.basis = get_rows(in, components.count);
   components.ranked = get_rows(in, components.count);
   in.require(!components.basis.empty() && !components.ranked.empty(), "they are of no image");
-  for (auto* nulls : {&components.nulls.ks, &components.nulls.shift}) {
-    *nulls = in.floats();
-    in.require(std::ranges::is_sorted(*nulls) &&
-                   std::ranges::all_of(*nulls, [](float x) { return x >= 0 && std::isfinite(x); }),
-               "what windows reach without drift is not in order");
+  if (version == 1) {
+    for (int list = 0; list < 2; ++list) (void)in.floats();  // limits of windows, which are computed now
   }
   in.require_end();
   return components;

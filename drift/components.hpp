@@ -6,7 +6,6 @@
 // find them wider spread than any others.
 //
 // Thread rule: a plain value, immutable once made; the functions are pure.
-// Method: orthogonal (subspace) iteration, Golub and Van Loan, "Matrix Computations", section 8.2.4.
 #pragma once
 
 #include <array>
@@ -19,12 +18,6 @@
 
 namespace driftd::drift {
 
-// Of two statistics of windows without drift (component_windows.hpp) the largest values, ascending.
-struct WindowNulls {
-  std::vector<float> ks;
-  std::vector<float> shift;
-};
-
 struct Components {
   static constexpr std::size_t kMost = 24;
   using Row = std::array<float, kMost>;
@@ -34,7 +27,6 @@ struct Components {
   Row offset{};             // of the fitted images' mean
   std::vector<Row> ranked;  // of the images that the directions were not fitted to: where they lie
   std::size_t fitted = 0;   // images that the directions were fitted to
-  WindowNulls nulls;        // fit_components() leaves them empty
 
   [[nodiscard]] bool empty() const { return count == 0; }
   [[nodiscard]] std::size_t dimension() const { return basis.size(); }

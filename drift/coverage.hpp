@@ -17,9 +17,6 @@
 
 namespace driftd::drift {
 
-// The x with P(X <= x) = p for X ~ Beta(a, b); a, b > 0, 0 < p < 1. Accurate to 1e-9.
-[[nodiscard]] double beta_quantile(double p, double a, double b);
-
 // Of the rate of false alarms: its mean over references, and the interval that holds it for 95 of 100 of them.
 struct Coverage {
   double expected = 0;
@@ -31,6 +28,10 @@ struct Coverage {
 
 // Calibration images without which no p-value is as small as alpha: 1 / alpha - 1, rounded up.
 [[nodiscard]] std::size_t images_needed(double alpha);
+
+// Independent calibration images with which 95 of 100 references have their rate of false alarms within `margin` of
+// alpha: 1.96^2 alpha (1 - alpha) / margin^2. 0 < margin < 1.
+[[nodiscard]] std::size_t images_within(double alpha, double margin);
 
 // What the statistics of a stream may count on: the independent images, but as many as alpha needs.
 [[nodiscard]] std::size_t independent_images(const Calibration& calibration, double alpha);

@@ -18,7 +18,10 @@ constexpr std::size_t kLastK = 1024;
 class Finder {
  public:
   Finder(const Among& among, const NeighbourSource& search, const CalibrationOptions& options)
-      : among_{among}, search_{search}, options_{options}, last_k_{std::min(kLastK + largest_group(), among.rows)},
+      : among_{among},
+        search_{search},
+        options_{options},
+        last_k_{std::min(kLastK + largest_group(), among.rows)},
         found_{among.images} {}
 
   Distinct all() {
@@ -73,7 +76,7 @@ class Finder {
   void take(std::size_t image, std::span<const float> distances, std::span<const std::int64_t> rows) {
     std::size_t count = 0;
     float last = 0;
-    for (std::size_t i = 0; i < rows.size() && rows[i] >= 0 && count < kNeighbours; ++i) {
+    for (std::size_t i = 0; i < rows.size() && rows[i] >= 0 && count < Distinct::kKept; ++i) {
       const auto other = static_cast<std::size_t>(rows[i]);
       if (other >= among_.rows || !std::isfinite(distances[i]) || distances[i] < last) {
         throw Error{Errc::internal,
@@ -86,8 +89,8 @@ class Finder {
       const bool copy = distances[i] <= options_.duplicate_distance;
       if (copy) found_.has_copy[image] = true;
       if (copy || same_group(image, other)) continue;
-      found_.distances[image * kNeighbours + count] = distances[i];
-      found_.rows[image * kNeighbours + count] = rows[i];
+      found_.distances[image * Distinct::kKept + count] = distances[i];
+      found_.rows[image * Distinct::kKept + count] = rows[i];
       ++count;
     }
     found_.counts[image] = static_cast<std::uint8_t>(count);

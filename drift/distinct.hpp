@@ -3,6 +3,7 @@
 // Confined to one thread. Internal to this library.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,17 +13,30 @@
 
 namespace driftd::drift {
 
-// kNeighbours per image, and which images have fewer.
+// kNeighbours per image, as many more as the search happened to find, and which images have fewer.
 struct Distinct {
-  explicit Distinct(std::size_t images)
-      : distances(images * kNeighbours), rows(images * kNeighbours, -1), counts(images), has_copy(images) {}
+  static constexpr std::size_t kKept = kNeighbours + 5;
 
-  [[nodiscard]] bool complete(std::size_t image) const { return counts[image] == kNeighbours; }
+  explicit Distinct(std::size_t images)
+      : distances(images * kKept), rows(images * kKept, -1), counts(images), has_copy(images) {}
+
+  [[nodiscard]] bool complete(std::size_t image) const { return counts[image] >= kNeighbours; }
   [[nodiscard]] std::span<const float> distances_of(std::size_t image) const {
-    return std::span{distances}.subspan(image * kNeighbours, kNeighbours);
+    return std::span{distances}.subspan(image * kKept, kNeighbours);
   }
   [[nodiscard]] std::span<const std::int64_t> rows_of(std::size_t image) const {
-    return std::span{rows}.subspan(image * kNeighbours, kNeighbours);
+    return std::span{rows}.subspan(image * kKept, kNeighbours);
+  }
+  // Of a complete image, the distance to its k-th neighbour but those that are left out; to the last one known where
+  // there are not so many.
+  template <class LeftOut>
+  [[nodiscard]] float distance_without(std::size_t image, std::size_t k, const LeftOut& left_out) const {
+    std::size_t at = image * kKept;
+    const auto end = at + counts[image];
+    for (std::size_t found = 0; at < end; ++at) {
+      if (!left_out(rows[at]) && ++found == k) break;
+    }
+    return distances[std::min(at, end - 1)];
   }
 
   std::vector<float> distances;

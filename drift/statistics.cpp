@@ -42,6 +42,36 @@ double upper_tail(std::uint64_t k, std::uint64_t n, const Mass& mass) {
   return std::min(sum, 1.0);
 }
 
+// The continued fraction of the incomplete beta function (DLMF 8.17.22) by Lentz's method; quick for x < (a + 1) / (a +
+// b + 2).
+double beta_fraction(double a, double b, double x) {
+  constexpr double kTiny = 1e-300;
+  constexpr int kSteps = 10'000;
+  const auto nonzero = [](double value) { return std::abs(value) < kTiny ? kTiny : value; };
+  double c = 1;
+  double d = 1 / nonzero(1 - (a + b) * x / (a + 1));
+  double fraction = d;
+  for (int m = 1; m < kSteps; ++m) {
+    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    d = 1 / nonzero(1 + even * d);
+    c = nonzero(1 + even / c);
+    fraction *= c * d;
+    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 / nonzero(1 + odd * d);
+    c = nonzero(1 + odd / c);
+    fraction *= c * d;
+    if (std::abs(c * d - 1) < 1e-14) break;
+  }
+  return fraction;
+}
+
+// P(X <= x) for X ~ Beta(a, b).
+double beta_share(double a, double b, double x) {
+  if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
+  const double front = std::exp(a * std::log(x) + b * std::log1p(-x) - log_beta(a, b));
+  return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
 }  // namespace
 
 double normal_quantile(double p) {
@@ -100,6 +130,18 @@ double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b) 
 double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, double b) {
   require(std::isfinite(a) && std::isfinite(b) && a > 0 && b > 0, "beta-binomial parameters must be positive");
   return upper_tail(k, n, [&](std::uint64_t i) { return beta_binomial_mass(i, n, a, b); });
+}
+
+double beta_quantile(double p, double a, double b) {
+  require(p > 0 && p < 1 && a > 0 && b > 0,
+          "a beta quantile needs a probability between 0 and 1 and positive parameters");
+  double low = 0;
+  double high = 1;
+  for (int step = 0; step < 60; ++step) {
+    const double middle = (low + high) / 2;
+    (beta_share(a, b, middle) < p ? low : high) = middle;
+  }
+  return (low + high) / 2;
 }
 
 std::size_t conformal_ranks(double alpha, std::size_t n) {

@@ -1,4 +1,4 @@
-// The statistics that decisions rest on: Wilson intervals, exact upper tails, order statistics.
+// The statistics that decisions rest on: Wilson intervals, exact upper tails, quantiles, order statistics.
 //
 // Thread-safe: pure functions of plain numbers. Each throws Error invalid_argument when a number is outside its stated
 // range (NaN is outside every range).
@@ -37,6 +37,9 @@ struct Interval {
 // BetaBinomial(n, c, m + 1 - c) (Vovk 2012, "Conditional validity of inductive conformal predictors").
 [[nodiscard]] double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b);
 [[nodiscard]] double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, double b);
+
+// The x with P(X <= x) = p for X ~ Beta(a, b); a, b > 0, 0 < p < 1. Accurate to 1e-9. O(60) incomplete beta functions.
+[[nodiscard]] double beta_quantile(double p, double a, double b);
 
 // How many of the n + 1 values that a conformal p-value can take, 1/(n+1) to 1, are <= alpha; 0 < alpha < 1. This is
 // floor(alpha (n + 1)), computed with the comparison that decides about an image, so that rounding cannot part them.

@@ -199,6 +199,18 @@ void check(const BuildOptions& options) {
   throw Error{Errc::conflict, options.out + " exists already; choose another --out, remove it, or add a version to it with --new-version"};
 }
 
+// A rate that is further than this from alpha 0.05 is not what a user has in mind.
+void warn_of_few(const drift::Calibration& c) {
+  constexpr double kAlpha = 0.05;
+  constexpr double kMargin = 0.01;
+  const auto needed = drift::images_within(kAlpha, kMargin);
+  if (c.method != drift::Method::held_out || c.effective >= static_cast<double>(needed)) return;
+  const auto interval = drift::coverage_of(c, kAlpha).interval;
+  std::cerr << std::setprecision(3) << "warning: " << c.ranked() << " held-out images leave the rate of false alarms at alpha " << kAlpha << " between "
+            << interval.lower << " and " << interval.upper << "; hold out " << needed << " to have it within " << kMargin
+            << ", or leave --held-out away to calibrate by all images\n";
+}
+
 int build(const BuildOptions& options) {
   check(options);
   const auto bundle = embed::read_bundle(options.model);
@@ -227,6 +239,7 @@ int build(const BuildOptions& options) {
   }
   std::cout << "reference " << manifest.id() << ": " << items.size() << " images x " << bundle.dimension << ", "
             << skipped.count() << " skipped, " << normal.all.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
+  warn_of_few(normal.all);
   return 0;
 }
 

@@ -5,7 +5,8 @@
 // of exponent e pays alpha^(e - 1) on a flagged image, as if their rate were alpha^e (0.41, 0.22, 0.12 and 0.08 for
 // alpha = 0.05). It is a CUSUM for four alternatives at once, whose ranks learn the stream's own rate of flags.
 //
-// False alarms: one in run_length images, see limit_for().
+// False alarms: one in run_length images on average over references, if stream and reference are exchangeable: see
+// limit_for(). Sources: e_detector.hpp.
 #pragma once
 
 #include <optional>

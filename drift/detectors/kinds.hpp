@@ -2,13 +2,13 @@
 //
 // - ood-rate, ood-rate-time: the rate of flags among the last images, in the last seconds; false alarms follow from the
 //   threshold;
-// - ood-count, ood-count-time: the number of flags in windows that follow one another; at most one false alarm in
-//   run_length images;
-// - e-detector: bets on the ranks of score, components and properties; one false alarm in run_length images;
-// - ood-cusum: bets on the flags; the same;
-// - property-shift: bets on the ranks of properties; the same;
-// - ks, mean-shift: the distribution of each component, the mean along them, in windows of 200 images that follow one
-//   another; one false alarm in run_length images, fewer for ks.
+// - ood-count, ood-count-time: the flags in windows that follow one another, by number and then by strangeness;
+// - e-detector: bets on the ranks of score, components and properties;
+// - ood-cusum: bets on the flags;
+// - property-shift: bets on the ranks of properties;
+// - ks: the distribution of p-values in windows of 200 images that follow one another;
+// - mean-shift: the mean embedding of such windows.
+// All but the rates have one false alarm in run_length images without drift, on average over references.
 //
 // Immutable: a table and a pure function.
 #pragma once

@@ -1,9 +1,19 @@
 #include "drift/detectors/tumbling.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 namespace driftd::drift {
+namespace {
+
+constexpr double kHighestLevel = 0.2;  // of a window of a fifth of the run length or more
+
+}  // namespace
+
+double Tumbling::level() const {
+  return std::min(kHighestLevel, static_cast<double>(size_) / static_cast<double>(run_length_));
+}
 
 Condition Tumbling::step(const Seen& seen, bool) {
   if (!knows(seen)) return {};

@@ -1,7 +1,7 @@
-// Rules that judge windows which follow one another and share no image: each has a p-value, and with a level of
-// (images of the window) / run_length one false alarm is expected in run_length images, whatever ties images of a
-// window together or windows to the reference. A window that drifts alarms with its last image: the delay is at
-// least what is left of the window when the drift begins.
+// Rules that judge windows which follow one another and share no image, each by a test at the level (images of the
+// window) / run_length: so one false alarm is expected in run_length images, whatever ties windows to the reference or
+// to one another. A window that drifts alarms with its last image: the delay is at least what is left of the window
+// when the drift begins.
 //
 // The condition holds from the end of a window that was over its limit to the end of one that was not.
 #pragma once
@@ -30,7 +30,8 @@ class Tumbling : public Detector {
   };
 
   explicit Tumbling(std::size_t run_length) : run_length_{run_length} {}
-  [[nodiscard]] std::size_t run_length() const { return run_length_; }
+  // Of the window under way: with which probability it may be over its limit without drift.
+  [[nodiscard]] double level() const;
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] Moment begun() const { return begun_; }
 

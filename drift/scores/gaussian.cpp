@@ -2,96 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <random>
+
+#include "drift/cholesky.hpp"
+#include "drift/subspace.hpp"
 
 namespace driftd::drift {
 namespace {
 
-constexpr int kIterations = 3;
+constexpr std::size_t kIterations = 3;
 constexpr double kLeastShare = 1e-9;  // of the mean variance, below which a direction counts as having none
-
-std::vector<float> mean_of(const Matrix& vectors) {
-  std::vector<double> sums(vectors.cols);
-  for (std::size_t i = 0; i < vectors.rows; ++i) {
-    for (std::size_t j = 0; j < vectors.cols; ++j) sums[j] += vectors.row(i)[j];
-  }
-  std::vector<float> mean(vectors.cols);
-  for (std::size_t j = 0; j < mean.size(); ++j) mean[j] = static_cast<float>(sums[j] / static_cast<double>(vectors.rows));
-  return mean;
-}
-
-Matrix centred(Matrix vectors, std::span<const float> mean) {
-  for (std::size_t i = 0; i < vectors.rows; ++i) {
-    for (std::size_t j = 0; j < vectors.cols; ++j) vectors.row(i)[j] -= mean[j];
-  }
-  return vectors;
-}
-
-double dot(std::span<const float> a, std::span<const float> b) {
-  return std::transform_reduce(a.begin(), a.end(), b.begin(), 0.0, std::plus<>{},
-                               [](float x, float y) { return double{x} * y; });
-}
-
-Matrix transposed(const Matrix& m) {
-  Matrix result{m.cols, m.rows};
-  for (std::size_t i = 0; i < m.rows; ++i) {
-    for (std::size_t j = 0; j < m.cols; ++j) result.row(j)[i] = m.row(i)[j];
-  }
-  return result;
-}
-
-// rows x r. The inner loop runs over directions, not dimensions: sums of its own each, which compilers vectorise.
-Matrix coordinates(const Matrix& points, const Matrix& directions) {
-  const auto columns = transposed(directions);
-  Matrix result{points.rows, directions.rows};
-  for (std::size_t i = 0; i < points.rows; ++i) {
-    auto* out = result.row(i).data();
-    const auto point = points.row(i);
-    for (std::size_t j = 0; j < point.size(); ++j) {
-      const auto* column = columns.row(j).data();
-      for (std::size_t r = 0; r < directions.rows; ++r) out[r] += point[j] * column[r];
-    }
-  }
-  return result;
-}
-
-// Gram and Schmidt, twice for accuracy; a direction that the others span already becomes zero.
-void make_orthonormal(Matrix& directions) {
-  for (std::size_t i = 0; i < directions.rows; ++i) {
-    auto row = directions.row(i);
-    const double before = dot(row, row);
-    for (std::size_t earlier = 0; earlier < 2 * i; ++earlier) {
-      const auto other = std::as_const(directions).row(earlier % i);
-      const auto share = static_cast<float>(dot(row, other));
-      for (std::size_t j = 0; j < row.size(); ++j) row[j] -= share * other[j];
-    }
-    const double square = dot(row, row);
-    const auto scale = static_cast<float>(square > 1e-10 * before ? 1 / std::sqrt(square) : 0);
-    for (auto& x : row) x *= scale;
-  }
-}
-
-Matrix principal_directions(const Matrix& points, std::size_t count) {
-  Matrix directions{count, points.cols};
-  std::mt19937_64 random{1};
-  std::normal_distribution<float> normal;
-  for (auto& x : directions.data) x = normal(random);
-  for (int step = 0; step < kIterations; ++step) {
-    const auto along = coordinates(points, directions);
-    std::ranges::fill(directions.data, 0.0F);
-    for (std::size_t i = 0; i < points.rows; ++i) {
-      const auto* point = points.row(i).data();
-      for (std::size_t r = 0; r < count; ++r) {
-        const float weight = along.row(i)[r];
-        auto* direction = directions.row(r).data();
-        for (std::size_t j = 0; j < points.cols; ++j) direction[j] += weight * point[j];
-      }
-    }
-    make_orthonormal(directions);
-  }
-  return directions;
-}
 
 // r x r.
 std::vector<double> covariance(const Matrix& along) {
@@ -105,17 +27,6 @@ std::vector<double> covariance(const Matrix& along) {
   return sums;
 }
 
-// In place; only the lower half is read and written.
-void cholesky(std::vector<double>& matrix, std::size_t size, double least) {
-  for (std::size_t r = 0; r < size; ++r) {
-    for (std::size_t s = 0; s <= r; ++s) {
-      double rest = matrix[r * size + s];
-      for (std::size_t t = 0; t < s; ++t) rest -= matrix[r * size + t] * matrix[s * size + t];
-      matrix[r * size + s] = r == s ? std::sqrt(std::max(rest, least)) : rest / matrix[s * size + s];
-    }
-  }
-}
-
 }  // namespace
 
 Gaussian fit_gaussian(const Matrix& vectors) {
@@ -123,10 +34,14 @@ Gaussian fit_gaussian(const Matrix& vectors) {
   fit.mean = mean_of(vectors);
   const auto points = centred(vectors, fit.mean);
   const auto count = std::clamp<std::size_t>(vectors.rows / 4, 1, std::min(kDirections, vectors.cols));
-  fit.directions = principal_directions(points, count);
-  fit.lower = covariance(coordinates(points, fit.directions));
+  std::mt19937_64 random{1};
+  const auto directions = principal_directions(points, count, kIterations, random);
+  fit.directions = transposed(directions);
+  fit.lower = covariance(along(points, directions));
   const auto rows = static_cast<double>(vectors.rows);
-  const double total = dot(points.data, points.data) / rows;
+  const double total = std::transform_reduce(points.data.begin(), points.data.end(), 0.0, std::plus<>{},
+                                             [](float x) { return double{x} * x; }) /
+                       rows;
   const double least = std::max(total * kLeastShare / static_cast<double>(vectors.cols), 1e-30);
   double explained = 0;
   for (std::size_t r = 0; r < count; ++r) explained += fit.lower[r * count + r];

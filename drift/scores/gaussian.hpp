@@ -3,8 +3,7 @@
 //
 // That is the shrinkage which fits vectors of hundreds of dimensions: a full precision matrix of 1,752 dimensions would
 // take 12 MB and 3 million products a score, and is singular for a reference of fewer images; this takes 64 directions.
-// The directions are found by subspace iteration from random ones of a fixed seed (Halko, Martinsson and Tropp, SIAM
-// Review 53, 2011).
+// The directions are found by subspace iteration (subspace.hpp) from random ones of a fixed seed.
 //
 // Thread-safe: a plain value, immutable once made, and pure functions.
 #pragma once

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <utility>
 #include <vector>
 
+#include "drift/cholesky.hpp"
 #include "drift/scores/rules.hpp"
 
 namespace driftd::drift::scores {
@@ -21,16 +23,11 @@ double mahalanobis(std::span<const float> image, const Gaussian& reference) {
                                  [](float a, float b) { return double{a} * b; });
   };
   const auto count = reference.directions.rows;
-  std::vector<double> whitened(count);
-  double rest = dot(centred);
-  double inside = 0;
-  for (std::size_t r = 0; r < count; ++r) {
-    double along = dot(reference.directions.row(r));
-    rest -= along * along;
-    for (std::size_t s = 0; s < r; ++s) along -= reference.lower[r * count + s] * whitened[s];
-    whitened[r] = along / reference.lower[r * count + r];
-    inside += whitened[r] * whitened[r];
-  }
+  std::vector<double> along(count);
+  for (std::size_t r = 0; r < count; ++r) along[r] = dot(reference.directions.row(r));
+  const double squares = std::transform_reduce(along.begin(), along.end(), along.begin(), 0.0);
+  const double rest = dot(centred) - squares;
+  const double inside = squared_length(reference.lower, std::move(along));
   const double outside = image.size() > count ? std::max(rest, 0.0) / reference.rest : 0;
   return std::sqrt((inside + outside) / static_cast<double>(image.size()));
 }

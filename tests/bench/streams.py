@@ -27,7 +27,7 @@ import fashion_mnist  # noqa: E402: its folder must be known first
 INSIDE = (0, 1, 2, 3, 4)
 OUTSIDE = (5, 6, 7, 8, 9)
 SEED = 1
-SIZES = {"train": 1200, "calm": 800, "strange": 200, "corrupted": 100}  # of each class
+SIZES = {"train": 6000, "calm": 1000, "strange": 200, "corrupted": 100}  # of each class
 
 
 def draw(labels, classes, per_class, random):

@@ -1,4 +1,5 @@
 // Windows that are judged one by one, on fresh images of the reference's own source: how many are over a limit.
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <span>
@@ -14,6 +15,7 @@ using namespace driftd::drift;
 namespace {
 
 constexpr unsigned kSeed = 31;
+constexpr std::size_t kImages = ComponentWindows::kImages;
 
 // Embeddings with skewed, correlated values, as those of a network are.
 std::vector<float> embedding(std::mt19937_64& random) {
@@ -27,64 +29,54 @@ std::vector<float> embedding(std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("over references, windows along components are over a limit as often as it says") {
-  constexpr int kReferences = 12;
-  constexpr int kWindows = 150;
-  constexpr double kOneIn = 10;
+TEST_CASE("over references, windows' means are over a limit as often as it says") {
+  const std::size_t rows = GENERATE(300U, 1000U);
+  const int references = 60;
+  constexpr int kWindows = 30;
+  constexpr double kLevel = 0.1;
   std::mt19937_64 random{kSeed};
-  double ks_over = 0;
-  double shift_over = 0;
-  for (int r = 0; r < kReferences; ++r) {
-    std::vector<std::vector<float>> vectors(2000);
+  double over = 0;
+  for (int r = 0; r < references; ++r) {
+    std::vector<std::vector<float>> vectors(rows);
     for (auto& vector : vectors) vector = embedding(random);
-    auto components = fit_components(vectors.size(), [&](std::size_t i) { return std::span{vectors[i]}; });
-    components.nulls = ComponentWindows::draw(components);
+    const auto components = fit_components(rows, [&](std::size_t i) { return std::span{vectors[i]}; });
     const ComponentWindows windows{components};
+    const double limit = windows.limit(kLevel, kImages);
     for (int w = 0; w < kWindows; ++w) {
-      std::vector<std::vector<double>> counts(windows.count());
-      for (std::size_t j = 0; j < counts.size(); ++j) counts[j].resize(windows.ranks(j).bins());
-      std::vector<double> sums(windows.count());
-      for (std::size_t i = 0; i < ComponentWindows::kImages; ++i) {
-        const auto values = project(components, embedding(random));
-        for (std::size_t j = 0; j < values.size(); ++j) {
-          ++counts[j][windows.ranks(j).bin(values[j])];
-          sums[j] += values[j];
-        }
-      }
-      double ks = 0;
-      double squares = 0;
-      for (std::size_t j = 0; j < counts.size(); ++j) {
-        ks = std::max(ks, std::abs(windows.ks(j, counts[j])));
-        squares += std::pow(windows.shift(j, sums[j] / ComponentWindows::kImages), 2);
-      }
-      ks_over += ks >= windows.ks_limit(kOneIn) ? 1 : 0;
-      shift_over += std::sqrt(squares) >= windows.shift_limit(kOneIn) ? 1 : 0;
+      std::vector<double> sums;
+      for (std::size_t i = 0; i < kImages; ++i) windows.add(project(components, embedding(random)), sums);
+      over += windows.length(sums, kImages) >= limit ? 1 : 0;
     }
   }
-  const double expected = kReferences * kWindows / kOneIn;
-  CAPTURE(kSeed, ks_over, shift_over, expected);
-  CHECK(ks_over > 0.5 * expected);
-  CHECK(ks_over < 1.6 * expected);
-  CHECK(shift_over > 0.5 * expected);
-  CHECK(shift_over < 1.6 * expected);
+  const double expected = references * kWindows * kLevel;
+  CAPTURE(kSeed, rows, over, expected);
+  CHECK(over == Approx(expected).epsilon(0.25));
 }
 
-TEST_CASE("over references, windows have as many flags as their limit as rarely as it says") {
-  const auto ranked = GENERATE(100U, 1000U);
+TEST_CASE("over references, windows have as many flags, as strange, as often as their limit says") {
+  const auto ranked = GENERATE(100U, 300U, 1000U);
   constexpr int kTrials = 20'000;
-  constexpr std::size_t kImages = 200;
-  constexpr double kLevel = 0.05;
+  constexpr double kLevel = 0.02;
   std::mt19937_64 random{kSeed};
-  const auto limit = flags_at_level(kLevel, kImages, 0.05, ranked);
-  const auto places = static_cast<double>(conformal_ranks(0.05, ranked));
+  const double limit = flags_at_level(kLevel, kImages, 0.05, ranked);
+  const auto places = conformal_ranks(0.05, ranked);
   int over = 0;
   for (int t = 0; t < kTrials; ++t) {
-    // The rate of a reference is Beta(places, ranked + 1 - places), made of two gammas.
-    const double a = std::gamma_distribution<double>{places}(random);
-    const double b = std::gamma_distribution<double>{ranked + 1 - places}(random);
-    over += std::binomial_distribution<std::size_t>{kImages, a / (a + b)}(random) >= limit ? 1 : 0;
+    // Any continuous scores will do; the strangest of the reference come first.
+    std::vector<double> scores(ranked + kImages);
+    std::ranges::generate(scores, [&] { return std::uniform_real_distribution<double>{}(random); });
+    const std::span all{scores};
+    const auto tail = all.first(ranked);
+    std::ranges::partial_sort(tail, tail.begin() + static_cast<std::ptrdiff_t>(places), std::ranges::greater{});
+    std::size_t flags = 0;
+    double rank_sum = 0;
+    for (const double score : all.subspan(ranked)) {
+      if (score <= tail[places - 1]) continue;
+      ++flags;
+      rank_sum += static_cast<double>(std::ranges::count_if(tail.first(places - 1), [&](double x) { return x < score; }));
+    }
+    over += static_cast<double>(flags) + strangeness(rank_sum, flags, places - 1) >= limit ? 1 : 0;
   }
   CAPTURE(kSeed, ranked, limit, over);
-  CHECK(over < 1.1 * kLevel * kTrials);
-  CHECK(over > 0.5 * kLevel * kTrials);  // counts are whole: the level is met from below
+  CHECK(over == Approx(kLevel * kTrials).epsilon(0.2));
 }

@@ -38,6 +38,27 @@ TEST_CASE("a row's own distances are those to its third and tenth neighbour with
   CHECK(calibration.duplicates == 0);
 }
 
+TEST_CASE("a row that is left out is missing from the others' own distances, too, as a fresh image would be") {
+  const auto points = some_points(60);
+  const auto calibration = calibration_of(points);
+  std::vector<float> expected;
+  for (std::size_t row = 0; row < points.size(); ++row) {
+    auto others = points;
+    others.erase(others.begin() + static_cast<std::ptrdiff_t>(row));
+    std::vector<Near> near;
+    const auto found = test::nearest(others, points[row], kNeighbours);
+    for (std::size_t i = 0; i < kNeighbours; ++i) {
+      const auto own = test::nearest(others, others[static_cast<std::size_t>(found.rows[i])], 11).distances;
+      near.push_back({found.distances[i], own[3], own[10]});
+    }
+    expected.push_back(static_cast<float>(score(Rule::rmean, near, calibration)));
+  }
+  std::ranges::sort(expected);
+  const auto scores = leave_one_out(calibration, Rule::rmean);
+  REQUIRE(scores.size() == expected.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) CHECK(scores[i] == Approx(expected[i]).epsilon(1e-5));
+}
+
 TEST_CASE("leave-one-out scores are ascending, and the blend is centred on the typical image") {
   const auto calibration = calibration_of(some_points(200));
   CHECK(std::ranges::is_sorted(leave_one_out(calibration, Rule::blend)));

@@ -1,6 +1,7 @@
 #include "drift/coverage.hpp"
 
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "tests/support/catch.hpp"
@@ -73,6 +74,17 @@ TEST_CASE("the promise narrows with the images, and knows when alpha is out of r
   CHECK(images_needed(0.05) == 19);
   CHECK(images_needed(0.01) == 99);
   CHECK(images_needed(0.3) == 3);
+}
+
+TEST_CASE("so many images hold the rate within a margin") {
+  CHECK(images_within(0.05, 0.01) == 1825);
+  const auto interval = coverage_of(of_images(1825, 1825), 0.05).interval;
+  CHECK(interval.lower == Approx(0.04).margin(0.001));
+  CHECK(interval.upper == Approx(0.06).margin(0.001));
+  for (const double bad : {0.0, 1.0, std::numeric_limits<double>::quiet_NaN()}) {
+    CHECK(test::code_of([&] { return images_within(bad, 0.01); }) == Errc::invalid_argument);
+    CHECK(test::code_of([&] { return images_within(0.05, bad); }) == Errc::invalid_argument);
+  }
 }
 
 TEST_CASE("streams count on the independent images only, and on as many as alpha needs") {

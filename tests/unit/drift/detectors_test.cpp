@@ -1,5 +1,6 @@
 // Every kind of detector, cranked by hand: what makes it fire, what does not, and that a restart changes nothing.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <random>
@@ -7,6 +8,7 @@
 
 #include "drift/detectors/kinds.hpp"
 #include "drift/detectors/ood_count.hpp"
+#include "drift/detectors/score_ks.hpp"
 #include "drift/profile.hpp"
 #include "drift/records.hpp"
 #include "drift/statistics.hpp"
@@ -61,7 +63,6 @@ struct Reference {
     version = {"default@1", kRanked, 0.05, std::make_shared<const std::vector<EDetector::Channel>>(std::move(channels)),
                nullptr};
     if (!with_components) return;
-    components.nulls = ComponentWindows::draw(components);
     version.windows = std::make_shared<const ComponentWindows>(components);
   }
   Components components;
@@ -113,9 +114,8 @@ TEST_CASE("each detector stays quiet on what its reference knows, and notices th
   Watched stream{name};
   CAPTURE(kSeed, name);
   CHECK(images_until_over([&] { return stream.calm(); }, 600) == 600);
-  const bool by_components = name == "ks" || name == "mean-shift";
   const auto drift = [&] {
-    if (by_components) return stream.see(false, 0, 0.6F);
+    if (name == "mean-shift") return stream.see(false, 0, 0.6F);
     if (name == "property-shift") return stream.see(false, -3);
     return stream.see(stream.camera.chance(0.5), 0);
   };
@@ -174,24 +174,74 @@ TEST_CASE("a state that does not fit leaves a detector that works") {
   CHECK(std::isfinite(stream.detector->reading().value));
 }
 
-TEST_CASE("without components, rules about them never fire and say that there is no limit") {
+TEST_CASE("without components, the rule about them never fires and says that there is no limit") {
   const Reference bare{false};
-  for (const auto* name : {"ks", "mean-shift"}) {
-    Watched stream{name, bare};
-    CHECK(images_until_over([&] { return stream.see(true, 5); }, 500) == 500);
-    CHECK(std::isnan(stream.detector->reading().limit));
-  }
+  Watched stream{"mean-shift", bare};
+  CHECK(images_until_over([&] { return stream.see(true, 5); }, 500) == 500);
+  CHECK(std::isnan(stream.detector->reading().limit));
 }
 
-TEST_CASE("the flags that a window may have are the fewest at its level") {
+TEST_CASE("the limit of flags and its fraction have together the level that is wanted") {
   const auto level = GENERATE(0.1, 0.05, 0.01, 0.001);
   for (const std::size_t size : {1U, 50U, 500U}) {
-    const auto flags = flags_at_level(level, size, 0.05, 300);
-    CAPTURE(level, size, flags);
-    CHECK((flags > size || beta_binomial_upper_tail(flags, size, 15, 286) <= level));
-    CHECK(beta_binomial_upper_tail(flags - 1, size, 15, 286) > level);
+    const double limit = flags_at_level(level, size, 0.05, 300);
+    const auto whole = static_cast<std::uint64_t>(limit);
+    CAPTURE(level, size, limit);
+    // A window of `whole` flags is over it where its strangeness, uniform, is.
+    const double part = 1 - (limit - static_cast<double>(whole));
+    CHECK(beta_binomial_upper_tail(whole + 1, size, 15, 286) + part * beta_binomial_mass(whole, size, 15, 286) ==
+          Approx(level));
   }
   CHECK(flags_at_level(0.1, 50, 0.001, 300) == 51);  // no p-value is as small as alpha
+}
+
+TEST_CASE("how strange flagged images are is uniform where they are like the reference's") {
+  std::mt19937 random{kSeed};
+  const std::size_t others = GENERATE(14U, 49U);
+  std::array<int, 5> fifths{};
+  constexpr int kTrials = 20'000;
+  for (int t = 0; t < kTrials; ++t) {
+    std::vector<int> flagged(20 + others);  // 1: of the window, 0: of the reference; in ascending order of strangeness
+    std::fill_n(flagged.begin(), 20, 1);
+    std::ranges::shuffle(flagged, random);
+    double below = 0;
+    double sum = 0;
+    for (const int mine : flagged) mine == 1 ? sum += below : ++below;
+    ++fifths[static_cast<std::size_t>(std::min(4.0, 5 * strangeness(sum, 20, others)))];
+  }
+  CAPTURE(kSeed, others);
+  for (const int count : fifths) CHECK(count == Approx(kTrials / 5).epsilon(0.05));
+  CHECK(strangeness(0, 0, 14) == 0);
+  CHECK(strangeness(0, 3, 0) == 0);
+}
+
+TEST_CASE("the Kolmogorov-Smirnov distance is the largest one anywhere, signed") {
+  CHECK(ks_distance({2}, 4) == Approx(0.5));           // half of the reference below: half on each side
+  CHECK(ks_distance({4, 4}, 4) == Approx(1));          // above all
+  CHECK(ks_distance({0, 0, 0}, 7) == Approx(-1));      // below all
+  CHECK(ks_distance({0, 1, 2, 3}, 4) == Approx(-0.25));
+  CHECK(ks_distance({1, 2, 3, 4}, 4) == Approx(0.25));
+}
+
+TEST_CASE("windows of p-values are over the limit of the Kolmogorov-Smirnov distance as often as it says") {
+  const std::size_t ranked = GENERATE(100U, 300U, 1000U);
+  const double level = GENERATE(0.2, 0.05);
+  std::mt19937 random{kSeed};
+  constexpr int kTrials = 4'000;
+  constexpr std::size_t kImages = ScoreKs::kImages;
+  int over = 0;
+  std::vector<int> images(kImages + ranked);
+  for (int t = 0; t < kTrials; ++t) {
+    std::ranges::fill(images, 0);
+    std::fill_n(images.begin(), kImages, 1);
+    std::ranges::shuffle(images, random);
+    std::vector<double> ranks;
+    double below = 0;
+    for (const int mine : images) mine == 1 ? ranks.push_back(below) : void(++below);
+    over += std::abs(ks_distance(ranks, ranked)) >= ks_limit(level, kImages, ranked) ? 1 : 0;
+  }
+  CAPTURE(kSeed, ranked, level, over);
+  CHECK(over == Approx(level * kTrials).epsilon(0.2));
 }
 
 TEST_CASE("a window by time ends with its slice, and one with few images is not judged") {
@@ -206,7 +256,7 @@ TEST_CASE("a window by time ends with its slice, and one with few images is not 
   CHECK_FALSE(see(120'000));  // nine images were too few
   for (int i = 1; i < 10; ++i) CHECK_FALSE(see(120'000 + i));
   CHECK(see(180'000));
-  CHECK(detector.reading().value == 10);
+  CHECK(detector.reading().value == Approx(10).margin(1e-4));
 }
 
 TEST_CASE("a detector of another run length, or none, is refused") {
