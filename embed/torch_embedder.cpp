@@ -1,11 +1,13 @@
 // The one file that includes LibTorch: TorchScript and AOTInductor behind Embedder.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -14,10 +16,12 @@
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <omp.h>
 #include <sched.h>
 #include <unistd.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/script.h>
 
 #include "core/crew.hpp"
@@ -128,10 +132,32 @@ Program load_torchscript(const std::filesystem::path& path) {
   return [optimised](const at::Tensor& images) { return optimised->forward({images}).toTensor(); };
 }
 
+template <class Signature>
+auto operation(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+// The bytes of a weight. What is packed for oneDNN has no public address; these are the ways by which LibTorch writes
+// and reads AOTInductor's files.
+std::span<const std::byte> bytes_of(const at::Tensor& weight) {
+  if (!weight.is_mkldnn()) return {static_cast<const std::byte*>(weight.const_data_ptr()), weight.nbytes()};
+  static const auto size = operation<std::int64_t(const at::Tensor&)>("mkldnn::_nbytes");
+  at::Tensor packed = weight;
+  void* address = nullptr;
+  if (aoti_torch_get_data_ptr(torch::aot_inductor::tensor_pointer_to_tensor_handle(&packed), &address) != 0)
+    throw Error{Errc::internal, "LibTorch does not say where it keeps a weight"};
+  return {static_cast<const std::byte*>(address), static_cast<std::size_t>(size.call(weight))};
+}
+
+bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+  if (a.is_mkldnn() != b.is_mkldnn() || a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
+  if (!a.is_mkldnn()) return a.strides() == b.strides() && a.is_non_overlapping_and_dense();
+  static const auto description = operation<at::Tensor(const at::Tensor&)>("mkldnn::_get_mkldnn_serialized_md");
+  return std::ranges::equal(bytes_of(description.call(a)), bytes_of(description.call(b)));
+}
+
 bool same_bits(const at::Tensor& a, const at::Tensor& b) {
-  return a.layout() == at::kStrided && b.layout() == at::kStrided && a.scalar_type() == b.scalar_type() &&
-         a.sizes() == b.sizes() && a.strides() == b.strides() && a.is_non_overlapping_and_dense() &&
-         std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+  return same_layout(a, b) && std::ranges::equal(bytes_of(a), bytes_of(b));
 }
 
 // The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. LibTorch copies
