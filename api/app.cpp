@@ -35,6 +35,7 @@
 #include "api/web_page.hpp"
 #include "api/webhook_sender.hpp"
 #include "core/error.hpp"
+#include "core/memory.hpp"
 
 namespace driftd::api {
 namespace {
@@ -264,6 +265,7 @@ class Memory {
         trials_.look();
         evidence_.look();
         save();
+        (void)idle_trim_.look(processor_seconds());
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
       }
@@ -296,6 +298,7 @@ class Memory {
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;
   const milliseconds interval_;
+  IdleTrim idle_trim_;
   std::map<std::string, std::uint64_t, std::less<>> saved_images_;  // by stream, at most streams.max_streams
 };
 
@@ -348,6 +351,7 @@ int serve(const Config& config, std::ostream& out) {
     });
   });
 
+  release_start_up_memory();
   not_ready_because.with([](auto& reason) { reason.clear(); });
   const auto url = [](const ListenConfig& listen, std::uint16_t port) { return "http://" + listen.address + ":" + std::to_string(port); };
   out << "driftd " << kVersion << " ready on " << url(config.http, server.port()) << " (admin " << url(config.admin, admin.port()) << ")" << std::endl;

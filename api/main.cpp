@@ -9,6 +9,7 @@
 #include "api/commands/command.hpp"
 #include "api/version.hpp"
 #include "core/error.hpp"
+#include "core/memory.hpp"
 
 namespace {
 
@@ -42,6 +43,7 @@ void wait_without_spinning(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  driftd::limit_heaps();
   CLI::App app{"driftd: a vector store and data-drift monitor for image models", "driftd"};
   app.set_version_flag("--version", std::string{"driftd "} + driftd::api::kVersion);
   app.require_subcommand(1);

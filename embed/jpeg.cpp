@@ -44,8 +44,8 @@ bool stands_alone(std::uint8_t marker) {
 }
 
 // Finds the markers as libjpeg does, without decoding: each 0xFF followed by neither 0x00 nor 0xFF, segments skipped by
-// length.
-Layout walk_markers(Bytes bytes) {
+// length. all: also those behind the first scan; a file of one scan has nothing there, and most of its bytes.
+Layout walk_markers(Bytes bytes, bool all) {
   constexpr std::uint8_t kEoi = 0xD9;
   constexpr std::uint8_t kSos = 0xDA;
   constexpr std::uint8_t kApp1 = 0xE1;
@@ -69,6 +69,7 @@ Layout walk_markers(Bytes bytes) {
       seen_exif = true;
     }
     at += segment.size();
+    if (marker == kSos && !all) break;
   }
   return layout;
 }
@@ -102,6 +103,8 @@ class Decompressor {
   [[nodiscard]] int width() const { return static_cast<int>(info_.image_width); }
   [[nodiscard]] int height() const { return static_cast<int>(info_.image_height); }
   [[nodiscard]] int components() const { return info_.num_components; }
+  // Whether more scans may follow the first; where not, libjpeg refuses a file that has more.
+  [[nodiscard]] bool has_many_scans() { return jpeg_has_multiple_scans(&info_) != FALSE; }
 
   // By the table of the first component, luma mostly; it is there once the header is read.
   [[nodiscard]] int quality() const {
@@ -168,7 +171,7 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
   Decompressor jpeg{bytes};
   jpeg.read_header();
   check_size(jpeg.width(), jpeg.height(), options.limits);
-  const Layout layout = walk_markers(bytes);
+  const Layout layout = walk_markers(bytes, jpeg.has_many_scans());
   const std::int64_t pixels = std::int64_t{jpeg.width()} * jpeg.height();
   // Each scan of a progressive file visits every coefficient again, so a small file can ask for hours of work.
   if (layout.scans > options.limits.max_scans ||

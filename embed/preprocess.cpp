@@ -39,7 +39,10 @@ void preprocess(const Image& image, const Preprocess& spec, std::span<float> out
     // One look-up in place of a conversion and two divisions, in the order of operations of ToTensor and Normalize.
     std::array<float, 256> normalised;
     for (int v = 0; v < 256; ++v) normalised[v] = (static_cast<float>(v) / 255.0F - spec.mean[c]) / spec.std[c];
-    for (std::size_t i = 0; i < pixels; ++i) out[c * pixels + i] = normalised[resized.rgb[3 * i + c]];
+    const float* value_of = normalised.data();
+    const std::uint8_t* from = resized.rgb.data() + c;
+    float* to = out.data() + c * pixels;
+    for (std::size_t i = 0; i < pixels; ++i) to[i] = value_of[from[3 * i]];
   }
 }
 

@@ -1,21 +1,27 @@
 // The one file that includes LibTorch: TorchScript and AOTInductor behind Embedder.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <omp.h>
 #include <sched.h>
 #include <unistd.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/script.h>
 
 #include "core/crew.hpp"
@@ -126,16 +132,82 @@ Program load_torchscript(const std::filesystem::path& path) {
   return [optimised](const at::Tensor& images) { return optimised->forward({images}).toTensor(); };
 }
 
-// runs: how many may be under way at the same time. They share the weights.
-Program load_aotinductor(const std::filesystem::path& path, std::size_t runs) {
-  require_processor(path);
-  auto loader = std::make_shared<torch::inductor::AOTIModelPackageLoader>(path.string(), "model", false, runs);
-  return [loader](const at::Tensor& images) { return loader->run({images}).at(0); };
+template <class Signature>
+auto operation(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-Program load_program(const Bundle::Weights& weights, std::size_t runs) try {
+// The bytes of a weight. What is packed for oneDNN has no public address; these are the ways by which LibTorch writes
+// and reads AOTInductor's files.
+std::span<const std::byte> bytes_of(const at::Tensor& weight) {
+  if (!weight.is_mkldnn()) return {static_cast<const std::byte*>(weight.const_data_ptr()), weight.nbytes()};
+  static const auto size = operation<std::int64_t(const at::Tensor&)>("mkldnn::_nbytes");
+  at::Tensor packed = weight;
+  void* address = nullptr;
+  if (aoti_torch_get_data_ptr(torch::aot_inductor::tensor_pointer_to_tensor_handle(&packed), &address) != 0)
+    throw Error{Errc::internal, "LibTorch does not say where it keeps a weight"};
+  return {static_cast<const std::byte*>(address), static_cast<std::size_t>(size.call(weight))};
+}
+
+bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+  if (a.is_mkldnn() != b.is_mkldnn() || a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
+  if (!a.is_mkldnn()) return a.strides() == b.strides() && a.is_non_overlapping_and_dense();
+  static const auto description = operation<at::Tensor(const at::Tensor&)>("mkldnn::_get_mkldnn_serialized_md");
+  return std::ranges::equal(bytes_of(description.call(a)), bytes_of(description.call(b)));
+}
+
+bool same_bits(const at::Tensor& a, const at::Tensor& b) {
+  return same_layout(a, b) && std::ranges::equal(bytes_of(a), bytes_of(b));
+}
+
+// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. LibTorch copies
+// them to the heap; where they are those of the first file, its copy serves all.
+class CompiledPrograms {
+ public:
+  // runs: how many of each may be under way at the same time. They share the weights.
+  explicit CompiledPrograms(std::size_t runs) : runs_{runs} {}
+
+  [[nodiscard]] Program load(const std::filesystem::path& path) {
+    require_processor(path);
+    const auto loader = std::make_shared<Loader>(path.string(), "model", false, runs_);
+    if (first_ == nullptr) {
+      first_ = loader;
+      weights_ = loader->get_runner()->extract_constants_map(false);
+    } else {
+      share_weights(*loader);
+    }
+    return [loader, lender = first_](const at::Tensor& images) { return loader->run({images}).at(0); };
+  }
+
+ private:
+  using Loader = torch::inductor::AOTIModelPackageLoader;
+
+  void share_weights(Loader& loader) {
+    auto& runner = *loader.get_runner();
+    const auto own = runner.extract_constants_map(false);
+    const auto lent = [&](const auto& weight) {
+      const auto found = weights_.find(weight.first);
+      return found != weights_.end() && same_bits(weight.second, found->second);
+    };
+    // By name: where two weights have one, or none, they cannot be told apart.
+    const auto names = runner.getConstantNamesToOriginalFQNs();
+    if (own.size() != names.size() || own.size() != weights_.size() || !std::ranges::all_of(own, lent)) return;
+    constexpr bool inactive = true;
+    constexpr bool all = true;
+    constexpr bool as_they_are = true;
+    loader.load_constants(weights_, inactive, all, as_they_are);
+    runner.swap_constant_buffer();
+    runner.free_inactive_constant_buffer();
+  }
+
+  const std::size_t runs_;
+  std::shared_ptr<Loader> first_;
+  std::unordered_map<std::string, at::Tensor> weights_;  // of first_, which owns their memory
+};
+
+Program load_program(const Bundle::Weights& weights, CompiledPrograms& compiled) try {
   return weights.format == Bundle::WeightsFormat::torchscript ? load_torchscript(weights.path)
-                                                              : load_aotinductor(weights.path, runs);
+                                                              : compiled.load(weights.path);
 } catch (const Error&) {
   throw;
 } catch (const std::exception& failure) {
@@ -155,8 +227,9 @@ class TorchEmbedder final : public Embedder {
     // Alone: OpenMP keeps a team for each thread that ever had one, and where it has more threads than there are cores, all
     // teams wait asleep, which costs a lone image a third of its time.
     const Team alone{1};
+    CompiledPrograms compiled{threads_};
     for (const Bundle::Weights& weights : bundle.weights) {
-      if (weights.format == format) add_program(bundle, weights);
+      if (weights.format == format) add_program(bundle, weights, compiled);
     }
     if (!options.reproducible) measure(bundle);
   }
@@ -215,8 +288,8 @@ class TorchEmbedder final : public Embedder {
 
   [[nodiscard]] std::size_t input_size() const { return std::size_t{3} * height_ * width_; }
 
-  void add_program(const Bundle& bundle, const Bundle::Weights& weights) {
-    const Program program = load_program(weights, threads_);
+  void add_program(const Bundle& bundle, const Bundle::Weights& weights, CompiledPrograms& compiled) {
+    const Program program = load_program(weights, compiled);
     std::vector<std::size_t> sizes(std::begin(kTorchScriptSizes), std::end(kTorchScriptSizes));
     if (weights.batch > 0) sizes = {static_cast<std::size_t>(weights.batch)};
     for (const std::size_t size : sizes) {

@@ -24,7 +24,10 @@ std::shared_ptr<const Segment> open_segment(const fs::path& directory, const Col
                                             const Segment::Progress& progress = {}) {
   auto segment = std::make_shared<Segment>(Segment::open(directory, progress));
   if (options.device != Device{}) segment->place(options.device);
-  if (options.companion) segment->set_companion(options.companion(*segment));
+  if (options.companion) {
+    segment->set_companion(options.companion(*segment));
+    segment->drop_attachments();
+  }
   return segment;
 }
 

@@ -37,8 +37,8 @@ using RowReader = std::function<void(std::span<const std::int64_t> rows, float* 
 // agree, k be at least 1 and no value NaN (asserted).
 [[nodiscard]] Neighbours scan(MatrixView queries, MatrixView rows, std::size_t k, const RowMask* allowed = nullptr,
                               int threads = 0);
-// The same over rows that are decoded on the way: in registers for a query or a few, which then wait for nothing but
-// the memory, and once for every 64 queries otherwise.
+// The same over rows that are decoded on the way, in registers: by every eight queries, or, where there are more, once
+// for every 64.
 [[nodiscard]] Neighbours scan(MatrixView queries, const CodedRows& rows, std::size_t k,
                               const RowMask* allowed = nullptr, int threads = 0);
 // The same over `count` rows that are stored in another way. Each is read once for every 64 queries.

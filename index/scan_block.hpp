@@ -64,26 +64,42 @@ struct Bytes {
 // For processors that do not widen: one value at a time.
 template <class Vector, class Value>
 [[gnu::always_inline]] inline void widen_each(Vector& out, const Value* at) {
-  out = Vector{};
+  Vector all = {};
   for (std::size_t i = 0; i < sizeof(Vector) / sizeof(float); ++i) {
     if constexpr (std::is_same_v<Value, std::uint16_t>) {
       _Float16 half;
       std::memcpy(&half, at + i, sizeof(half));
-      out[i] = static_cast<float>(half);
+      all[i] = static_cast<float>(half);
     } else {
-      out[i] = static_cast<float>(at[i]);
+      all[i] = static_cast<float>(at[i]);
     }
   }
+  out = all;
 }
+
+// What becomes of the rows' values once they are in registers: nothing more, or they are written, `stride` floats from
+// row to row.
+struct Forget {
+  [[gnu::always_inline]] static void put(const auto&, std::size_t, std::size_t) {}
+  [[gnu::always_inline]] Forget from(std::size_t) const { return {}; }
+};
+struct Write {
+  float* to;
+  std::size_t stride;
+  [[gnu::always_inline]] void put(const auto& values, std::size_t row, std::size_t j) const {
+    std::memcpy(to + row * stride + j, &values, sizeof(values));
+  }
+  [[gnu::always_inline]] Write from(std::size_t row) const { return {to + row * stride, stride}; }
+};
 
 // One accumulator for each of kRows x kQueries pairs; queries are padded with zeros, rows end where they end.
 // `ahead` are the rows to fetch meanwhile. Isa::keep(v) keeps v in a register: left alone, the compiler reads the query
 // from memory once for every row.
-template <class Isa, class Vector, int kRows, int kQueries, class Stored>
+template <class Isa, class Vector, int kRows, int kQueries, class Stored, class Decoded>
 [[gnu::always_inline]] inline void block(const Stored& stored, const typename Stored::Value* const* rows,
                                          const typename Stored::Value* const* ahead, const float* queries,
                                          std::size_t stride, std::size_t dimension, float* out,
-                                         std::size_t out_stride) {
+                                         std::size_t out_stride, const Decoded& decoded) {
   constexpr auto kLanes = sizeof(Vector) / sizeof(float);
   Vector sums[kRows][kQueries] = {};
   const auto add = [&](const Vector(&values)[kRows], std::size_t j) __attribute__((always_inline)) {
@@ -107,6 +123,7 @@ template <class Isa, class Vector, int kRows, int kQueries, class Stored>
       if constexpr (kRows > 1)
         __builtin_prefetch(ahead[r] + j, 0, 2);  // one row at a time is what the processor foresees
       stored.load(values[r], rows[r] + j, j);
+      decoded.put(values[r], r, j);
     }
     add(values, j);
   }
@@ -116,6 +133,7 @@ template <class Isa, class Vector, int kRows, int kQueries, class Stored>
       typename Stored::Value last[kLanes] = {};
       std::memcpy(last, rows[r] + whole, (dimension - whole) * sizeof(last[0]));
       stored.load(values[r], last, whole);
+      decoded.put(values[r], r, whole);
     }
     add(values, whole);
   }
@@ -126,37 +144,21 @@ template <class Isa, class Vector, int kRows, int kQueries, class Stored>
   }
 }
 
-template <class Isa, class Vector, int kRows, int kQueries, class Stored>
+template <class Isa, class Vector, int kRows, int kQueries, class Stored, class Decoded = Forget>
 [[gnu::always_inline]] inline void distances(const Stored& stored, std::span<const typename Stored::Value* const> rows,
                                              const float* queries, std::size_t stride, std::size_t dimension,
-                                             float* out) {
+                                             float* out, const Decoded& decoded = {}) {
   constexpr std::size_t kAhead = 8;  // measured: 4 to 16 do about as well
   const auto count = rows.size();
   std::size_t r = 0;
   for (; r + kRows <= count; r += kRows) {
     const auto* ahead = rows.data() + (r + kAhead + kRows <= count ? r + kAhead : r);
-    block<Isa, Vector, kRows, kQueries>(stored, rows.data() + r, ahead, queries, stride, dimension, out + r, count);
+    block<Isa, Vector, kRows, kQueries>(stored, rows.data() + r, ahead, queries, stride, dimension, out + r, count,
+                                        decoded.from(r));
   }
   for (; r < count; ++r)
-    block<Isa, Vector, 1, kQueries>(stored, rows.data() + r, rows.data() + r, queries, stride, dimension, out + r, count);
-}
-
-template <class Vector, class Stored>
-[[gnu::always_inline]] inline void decode(const Stored& stored, const typename Stored::Value* row, std::size_t dimension,
-                                          float* values) {
-  constexpr auto kLanes = sizeof(Vector) / sizeof(float);
-  const auto whole = dimension / kLanes * kLanes;
-  Vector some;
-  for (std::size_t j = 0; j < whole; j += kLanes) {
-    stored.load(some, row + j, j);
-    std::memcpy(values + j, &some, sizeof(Vector));
-  }
-  if (whole < dimension) {
-    typename Stored::Value last[kLanes] = {};
-    std::memcpy(last, row + whole, (dimension - whole) * sizeof(last[0]));
-    stored.load(some, last, whole);
-    std::memcpy(values + whole, &some, (dimension - whole) * sizeof(float));
-  }
+    block<Isa, Vector, 1, kQueries>(stored, rows.data() + r, rows.data() + r, queries, stride, dimension, out + r,
+                                    count, decoded.from(r));
 }
 
 }  // namespace driftd::index

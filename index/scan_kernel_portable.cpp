@@ -12,29 +12,36 @@ struct Portable {
 
 template <int kRows, int kQueries>
 void portable(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
-              float* out) {
+            float* out) {
   distances<Portable, Floats4, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
-void to_halves(std::span<const std::uint16_t* const> rows, const float* query, std::size_t dimension, float* out) {
-  distances<Portable, Floats4, 1, 1>(Halves<Portable>{}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+void portable_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                   std::size_t dimension, float* out) {
+  distances<Portable, Floats4, kRows, kQueries>(Halves<Portable>{}, rows, queries, stride, dimension, out);
 }
-void to_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* query, std::size_t dimension,
-              float* out) {
-  distances<Portable, Floats4, 1, 1>(Bytes<Portable>{scale}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+void portable_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                  std::size_t stride, std::size_t dimension, float* out) {
+  distances<Portable, Floats4, kRows, kQueries>(Bytes<Portable>{scale}, rows, queries, stride, dimension, out);
 }
-void decode_halves(const std::uint16_t* halves, std::size_t dimension, float* values) {
-  decode<Floats4>(Halves<Portable>{}, halves, dimension, values);
+void portable_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                          std::size_t dimension, float* out, float* decoded) {
+  distances<Portable, Floats4, 1, 8>(Halves<Portable>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-void decode_bytes(const std::uint8_t* codes, const Scale& scale, std::size_t dimension, float* values) {
-  decode<Floats4>(Bytes<Portable>{scale}, codes, dimension, values);
+void portable_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+  distances<Portable, Floats4, 1, 8>(Bytes<Portable>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
-constexpr ScanKernel kKernels[] = {{"portable",
-                                    {portable<1, 1>, portable<1, 2>, portable<2, 4>, portable<1, 8>},
-                                    to_halves,
-                                    to_bytes,
-                                    decode_halves,
-                                    decode_bytes}};
+constexpr ScanKernel kKernels[] = {
+    {"portable",
+     {portable<1, 1>, portable<1, 2>, portable<2, 4>, portable<1, 8>},
+     {portable_halves<1, 1>, portable_halves<1, 2>, portable_halves<2, 4>, portable_halves<1, 8>},
+     {portable_bytes<1, 1>, portable_bytes<1, 2>, portable_bytes<2, 4>, portable_bytes<1, 8>},
+     portable_decode_halves,
+     portable_decode_bytes},
+};
 
 }  // namespace
 

@@ -33,24 +33,29 @@ struct X86 {
 };
 
 // Rows and queries are chosen so that accumulators, rows and one query fit the registers: 32 in AVX-512, else 16.
+// Bytes come from memory so fast that one row at a time would wait for its own sums.
 template <int kRows, int kQueries>
 [[gnu::target("avx512f")]] void avx512(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
             float* out) {
   distances<X86, Floats16, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx512f")]] void avx512_to_halves(std::span<const std::uint16_t* const> rows, const float* query, std::size_t dimension,
-                      float* out) {
-  distances<X86, Floats16, 1, 1>(Halves<X86>{}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+[[gnu::target("avx512f")]] void avx512_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                   std::size_t dimension, float* out) {
+  distances<X86, Floats16, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx512f")]] void avx512_to_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* query,
-                     std::size_t dimension, float* out) {
-  distances<X86, Floats16, 1, 1>(Bytes<X86>{scale}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+[[gnu::target("avx512f")]] void avx512_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                  std::size_t stride, std::size_t dimension, float* out) {
+  distances<X86, Floats16, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx512f")]] void avx512_halves(const std::uint16_t* halves, std::size_t dimension, float* values) {
-  decode<Floats16>(Halves<X86>{}, halves, dimension, values);
+[[gnu::target("avx512f")]] void avx512_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                          std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats16, 2, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-[[gnu::target("avx512f")]] void avx512_bytes(const std::uint8_t* codes, const Scale& scale, std::size_t dimension, float* values) {
-  decode<Floats16>(Bytes<X86>{scale}, codes, dimension, values);
+[[gnu::target("avx512f")]] void avx512_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats16, 2, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
 template <int kRows, int kQueries>
@@ -58,19 +63,23 @@ template <int kRows, int kQueries>
             float* out) {
   distances<X86, Floats8, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx2,fma")]] void avx2_to_halves(std::span<const std::uint16_t* const> rows, const float* query, std::size_t dimension,
-                      float* out) {
-  distances<X86, Floats8, 1, 1>(Halves<X86>{}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+[[gnu::target("avx2,fma")]] void avx2_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                   std::size_t dimension, float* out) {
+  distances<X86, Floats8, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx2,fma")]] void avx2_to_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* query,
-                     std::size_t dimension, float* out) {
-  distances<X86, Floats8, 1, 1>(Bytes<X86>{scale}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+[[gnu::target("avx2,fma")]] void avx2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                  std::size_t stride, std::size_t dimension, float* out) {
+  distances<X86, Floats8, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx2,fma")]] void avx2_halves(const std::uint16_t* halves, std::size_t dimension, float* values) {
-  decode<Floats8>(Halves<X86>{}, halves, dimension, values);
+[[gnu::target("avx2,fma")]] void avx2_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                          std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats8, 1, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-[[gnu::target("avx2,fma")]] void avx2_bytes(const std::uint8_t* codes, const Scale& scale, std::size_t dimension, float* values) {
-  decode<Floats8>(Bytes<X86>{scale}, codes, dimension, values);
+[[gnu::target("avx2,fma")]] void avx2_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats8, 1, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
 template <int kRows, int kQueries>
@@ -78,30 +87,44 @@ void sse2(std::span<const float* const> rows, const float* queries, std::size_t 
             float* out) {
   distances<X86, Floats4, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
-void sse2_to_halves(std::span<const std::uint16_t* const> rows, const float* query, std::size_t dimension,
-                      float* out) {
-  distances<X86, Floats4, 1, 1>(Halves<X86>{}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+void sse2_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                   std::size_t dimension, float* out) {
+  distances<X86, Floats4, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
-void sse2_to_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* query,
-                     std::size_t dimension, float* out) {
-  distances<X86, Floats4, 1, 1>(Bytes<X86>{scale}, rows, query, 0, dimension, out);
+template <int kRows, int kQueries>
+void sse2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                  std::size_t stride, std::size_t dimension, float* out) {
+  distances<X86, Floats4, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
-void sse2_halves(const std::uint16_t* halves, std::size_t dimension, float* values) {
-  decode<Floats4>(Halves<X86>{}, halves, dimension, values);
+void sse2_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
+                          std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats4, 1, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-void sse2_bytes(const std::uint8_t* codes, const Scale& scale, std::size_t dimension, float* values) {
-  decode<Floats4>(Bytes<X86>{scale}, codes, dimension, values);
+void sse2_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
+                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+  distances<X86, Floats4, 1, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
 constexpr ScanKernel kKernels[] = {
     {"avx512",
      {avx512<1, 1>, avx512<1, 2>, avx512<2, 4>, avx512<2, 8>},
-     avx512_to_halves,
-     avx512_to_bytes,
-     avx512_halves,
-     avx512_bytes},
-    {"avx2", {avx2<1, 1>, avx2<1, 2>, avx2<2, 4>, avx2<1, 8>}, avx2_to_halves, avx2_to_bytes, avx2_halves, avx2_bytes},
-    {"sse2", {sse2<1, 1>, sse2<1, 2>, sse2<2, 4>, sse2<1, 8>}, sse2_to_halves, sse2_to_bytes, sse2_halves, sse2_bytes},
+     {avx512_halves<1, 1>, avx512_halves<1, 2>, avx512_halves<2, 4>, avx512_halves<2, 8>},
+     {avx512_bytes<4, 1>, avx512_bytes<2, 2>, avx512_bytes<2, 4>, avx512_bytes<2, 8>},
+     avx512_decode_halves,
+     avx512_decode_bytes},
+    {"avx2",
+     {avx2<1, 1>, avx2<1, 2>, avx2<2, 4>, avx2<1, 8>},
+     {avx2_halves<1, 1>, avx2_halves<1, 2>, avx2_halves<2, 4>, avx2_halves<1, 8>},
+     {avx2_bytes<4, 1>, avx2_bytes<2, 2>, avx2_bytes<2, 4>, avx2_bytes<1, 8>},
+     avx2_decode_halves,
+     avx2_decode_bytes},
+    {"sse2",
+     {sse2<1, 1>, sse2<1, 2>, sse2<2, 4>, sse2<1, 8>},
+     {sse2_halves<1, 1>, sse2_halves<1, 2>, sse2_halves<2, 4>, sse2_halves<1, 8>},
+     {sse2_bytes<1, 1>, sse2_bytes<1, 2>, sse2_bytes<2, 4>, sse2_bytes<1, 8>},
+     sse2_decode_halves,
+     sse2_decode_bytes},
 };
 
 std::size_t unusable() {

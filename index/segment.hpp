@@ -100,6 +100,8 @@ class Segment {
   // What another library made of this segment when it was opened, and keeps with it; null where nothing was.
   [[nodiscard]] const std::shared_ptr<const void>& companion() const { return companion_; }
   void set_companion(std::shared_ptr<const void> companion) { companion_ = std::move(companion); }
+  // For who has made of them what is needed: their memory is given back.
+  void drop_attachments() { attachments_.clear(); }
   [[nodiscard]] bool has_attachment(const std::string& name) const { return attachments_.contains(name); }
 
  private:

@@ -87,8 +87,24 @@ def fold_padding(module, conv):
     if x.target != aten.pad.default:
         return
     padded, (left, right, top, bottom), mode, value = arguments(x, None, [0] * 4, "constant", 0.0)
-    if mode != "constant" or value or left != right or top != bottom or min(left, top) < 0:
+    even = left == right and top == bottom
+    kernel = constant(module, weight)
+    if mode != "constant" or value or min(left, right, top, bottom) < 0:
         return
-    conv.args = (padded, weight, bias, stride, [padding[0] + top, padding[1] + left], dilation, groups)
+    if not even:
+        if kernel is None or list(dilation) != [1, 1]:
+            return
+        weight = add_constant(module, conv, f"{conv.name}_padded_weight", widened(kernel, left, right, top, bottom))
+    most = [max(top, bottom), max(left, right)]
+    conv.args = (padded, weight, bias, stride, [padding[0] + most[0], padding[1] + most[1]], dilation, groups)
     if not x.users:
         module.graph.erase_node(x)
+
+
+def widened(kernel, left, right, top, bottom):
+    """The kernel with zeros where a map that is padded alike on both sides has more in front, or behind, than it had.
+
+    Convolutions of compilers pad evenly, and a padding of its own is one more pass over the map; TensorFlow's "same" with
+    stride 2 pads one side only.
+    """
+    return torch.nn.functional.pad(kernel, [max(0, right - left), max(0, left - right), max(0, bottom - top), max(0, top - bottom)])

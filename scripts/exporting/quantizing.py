@@ -48,10 +48,23 @@ def quantize(module, images):
             observed = prepare_pt2e(graph, quantizer)
             for start in range(0, len(images), CHUNK):
                 observed(images[start : start + CHUNK])
-            quantized = convert_pt2e(observed)
+            quantized = rename_weights(convert_pt2e(observed))
     except Exception as error:  # whatever the user's code does that the quantiser cannot follow
         raise ExportError(f"the model cannot be quantised; try --precision bf16: {brief(error)}") from error
     scales = sum("quantize_per_tensor" in str(node.target) for node in quantized.graph.nodes)
     if scales == 0:
         raise ExportError("the model has no convolution or linear layer that int8 applies to: try --precision bf16")
     return quantized
+
+
+def rename_weights(module):
+    """The compiler calls the weights that it packs _frozen_param0 and so on, as the quantiser did: it would confuse them."""
+    for node in module.graph.nodes:
+        if node.op == "get_attr" and node.target.startswith("_frozen_param"):
+            name = node.target.replace("_frozen_param", "quantized_weight")
+            if hasattr(module, node.target):
+                module.register_buffer(name, getattr(module, node.target))
+                delattr(module, node.target)
+            node.target = name
+    module.recompile()
+    return module

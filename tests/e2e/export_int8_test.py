@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import export_script
-from exporting import accuracy  # export_script knows its folder
+from exporting import accuracy, quantizing  # export_script knows its folder
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
@@ -96,3 +96,13 @@ def test_a_bad_request_for_int8_is_answered_in_one_line_and_leaves_nothing(expor
     assert done.returncode == code and done.stdout == ""
     assert message in done.stderr and done.stderr.splitlines()[-1].startswith("export_model: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_quantised_weights_have_names_that_the_compiler_gives_to_none():
+    torch.manual_seed(5)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3)).eval()
+    quantized = quantizing.quantize(module, torch.randn(32, 3, 16, 16))
+    names = {node.target for node in quantized.graph.nodes if node.op == "get_attr"}
+    assert {"quantized_weight0", "quantized_weight1"} <= names
+    assert not any(name.startswith("_frozen_param") for name in names)
+    assert torch.isfinite(quantized(torch.randn(2, 3, 16, 16))).all()

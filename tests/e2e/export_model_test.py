@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import export_script
+from exporting import folding  # export_script knows its folder
 
 SCRIPT = export_script.SCRIPTS / "export_model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's advice against TorchScript
@@ -238,3 +239,18 @@ def test_only_a_bundle_is_replaced_and_only_by_force(export, tmp_path):
     (out / "model.json").unlink()
     assert "is not a bundle" in export("--out", out, *TINY, *TORCHSCRIPT, "--force").stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "no staging directory stays"
+
+
+@pytest.mark.parametrize("sides", [(1, 1, 1, 1), (0, 1, 0, 1), (1, 0, 2, 1), (2, 1, 0, 3)])
+@pytest.mark.parametrize(("kernel", "groups"), [(3, 1), (5, 4)])
+def test_padding_of_any_sides_goes_into_the_convolution(sides, kernel, groups):
+    torch.manual_seed(3)
+    conv = torch.nn.Conv2d(4, 8, kernel, stride=2, padding=1, groups=groups)
+    module = torch.nn.Sequential(torch.nn.ZeroPad2d(sides), conv, torch.nn.ReLU()).eval()
+    images = torch.randn(2, 4, 21, 24)
+    folded = folding.fold(module, images)
+    assert not any(node.target == torch.ops.aten.pad.default for node in folded.graph.nodes)
+    with torch.no_grad():
+        expected, found = module(images), folded(images)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 1e-5

@@ -185,30 +185,39 @@ TEST_CASE("every kernel that this machine can run computes the distances and dec
       }
     }
     const auto& [halves, bytes] = coded;
-    std::vector<float> decoded(cols);
-    std::vector<float> squares(count);
-    std::vector<float> expected(count);
     std::vector<const std::uint16_t*> half_rows;
     std::vector<const std::uint8_t*> byte_rows;
-    Matrix from_halves{count, cols};
-    Matrix from_bytes{count, cols};
     for (std::size_t r = 0; r < count; ++r) {
       half_rows.push_back(halves.data() + r * cols);
       byte_rows.push_back(bytes.data() + r * cols);
-      kernel.decode_halves(half_rows[r], cols, from_halves.row(r).data());
-      kernel.decode_bytes(byte_rows[r], scale, cols, from_bytes.row(r).data());
+    }
+    Matrix from_halves{count, stride};
+    Matrix from_bytes{count, stride};
+    std::vector<float> to_halves(8 * count);
+    std::vector<float> to_bytes(8 * count);
+    kernel.decode_halves(half_rows, queries.data.data(), stride, cols, to_halves.data(), from_halves.data.data());
+    kernel.decode_bytes(byte_rows, scale, queries.data.data(), stride, cols, to_bytes.data(), from_bytes.data.data());
+    for (std::size_t r = 0; r < count; ++r) {
       for (std::size_t j = 0; j < cols; ++j) {
         CHECK(from_halves.row(r)[j] == value_of_half(half_rows[r][j]));
         CHECK(from_bytes.row(r)[j] ==
               Approx(scale.offset[j] + double{scale.step[j]} * byte_rows[r][j]).epsilon(1e-5).margin(1e-4));
       }
     }
-    kernel.to_halves(half_rows, queries.data.data(), cols, squares.data());
-    kernel.distances[0](pointers_of(from_halves), queries.data.data(), stride, cols, expected.data());
-    CHECK(same_bits(squares, expected));
-    kernel.to_bytes(byte_rows, scale, queries.data.data(), cols, squares.data());
-    kernel.distances[0](pointers_of(from_bytes), queries.data.data(), stride, cols, expected.data());
-    CHECK(same_bits(squares, expected));
+    for (std::size_t entry = 0; entry < kernel.distances.size(); ++entry) {
+      const auto together = std::size_t{1} << entry;
+      CAPTURE(together);
+      std::vector<float> squares(together * count);
+      std::vector<float> expected(together * count);
+      kernel.to_halves[entry](half_rows, queries.data.data(), stride, cols, squares.data());
+      kernel.distances[entry](pointers_of(from_halves), queries.data.data(), stride, cols, expected.data());
+      CHECK(same_bits(squares, expected));
+      CHECK(same_bits(squares, std::span{to_halves}.first(squares.size())));
+      kernel.to_bytes[entry](byte_rows, scale, queries.data.data(), stride, cols, squares.data());
+      kernel.distances[entry](pointers_of(from_bytes), queries.data.data(), stride, cols, expected.data());
+      CHECK(same_bits(squares, expected));
+      CHECK(same_bits(squares, std::span{to_bytes}.first(squares.size())));
+    }
   }
 }
 
@@ -217,7 +226,7 @@ TEST_CASE("rows in fewer bits are scanned as the rows that they stand for") {
   std::mt19937_64 random{seed};
   const auto cols = 1 + random() % 70;
   const auto count = random() % 700;
-  const auto queries = normal_numbers(1 + random() % (random() % 2 == 0 ? 1 : 20), cols, random);
+  const auto queries = normal_numbers(1 + random() % (random() % 2 == 0 ? 4 : 80), cols, random);
   const auto [halves, bytes] = random_codes(count, cols, random);
   const auto scale = normal_numbers(2, cols, random);
   std::optional<RowMask> allowed;
