@@ -38,7 +38,7 @@ void MeanShift::add(const Seen& seen, std::vector<double>& sums) {
 
 Tumbling::Verdict MeanShift::judge(const Seen& seen, const std::vector<double>& sums) const {
   const auto& windows = *seen.reference.windows;
-  return {windows.length(sums, size()), windows.limit(level(), size()), furthest(windows, sums, size())};
+  return {windows.length(sums, size()), windows.limit(significance(), size()), furthest(windows, sums, size())};
 }
 
 }  // namespace driftd::drift

@@ -56,7 +56,7 @@ Tumbling::Verdict OodCount::judge(const Seen& seen, const std::vector<double>& s
   const auto places = conformal_ranks(reference.alpha, reference.ranked);
   const auto flags = static_cast<std::size_t>(sums.at(0));
   return {static_cast<double>(flags) + (places > 0 ? strangeness(sums.at(1), flags, places - 1) : 0),
-          flags_at_level(level(), size(), reference.alpha, reference.ranked),
+          flags_at_level(significance(), size(), reference.alpha, reference.ranked),
           {}};
 }
 

@@ -34,7 +34,7 @@ Tumbling::Verdict ScoreKs::judge(const Seen& seen, const std::vector<double>& ra
   const auto places = static_cast<double>(seen.reference.ranked) + 1;
   // A distance that is at the limit but for rounding is over it.
   return {std::abs(distance) + 1e-9,
-          ks_limit(level(), ranks.size(), seen.reference.ranked),
+          ks_limit(significance(), ranks.size(), seen.reference.ranked),
           {{"score", distance > 0, (mean + 0.5) / places, 1}}};
 }
 

@@ -11,7 +11,7 @@ constexpr double kHighestLevel = 0.2;  // of a window of a fifth of the run leng
 
 }  // namespace
 
-double Tumbling::level() const {
+double Tumbling::significance() const {
   return std::min(kHighestLevel, static_cast<double>(size_) / static_cast<double>(run_length_));
 }
 

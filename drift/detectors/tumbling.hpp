@@ -31,7 +31,7 @@ class Tumbling : public Detector {
 
   explicit Tumbling(std::size_t run_length) : run_length_{run_length} {}
   // Of the window under way: with which probability it may be over its limit without drift.
-  [[nodiscard]] double level() const;
+  [[nodiscard]] double significance() const;
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] Moment begun() const { return begun_; }
 
