@@ -49,11 +49,18 @@ void AccuracyWatch::judged(const drift::Judgement& judgement) {
   const auto detector = step(judgement);
   if (!detector) return;
   monitor_.follow(judgement.stream,
-                  {std::string{kAccuracyRule}, {detector->over(), detector->calm()}, detector->since(), detector->limit(), 1 / detector->limit(), detector->value()},
+                  {std::string{kAccuracyRule},
+                   {detector->over(), detector->calm()},
+                   detector->since(),
+                   detector->limit(),
+                   1 / detector->limit(),
+                   detector->value()},
                   judgement.at_ms);
 }
 
-void AccuracyWatch::restore(const drift::Judgement& judgement) { (void)step(judgement); }
+void AccuracyWatch::restore(const drift::Judgement& judgement) {
+  (void)step(judgement);
+}
 
 std::optional<AccuracyReading> AccuracyWatch::reading(std::string_view stream) const {
   auto reading = state_.with([&](const State& state) -> std::optional<AccuracyReading> {

@@ -1,9 +1,9 @@
 // The rule "accuracy": labels that come later are held against what the reference promises, and an alert is raised when
 // the vote has become worse.
 //
-// What is promised is the accuracy of the reference's own images, each held out (vote_accuracy.hpp), its lower 95% bound,
-// less `drop`. Only labels of images that were scored against the live version count; with another version the watch of
-// a stream begins anew.
+// What is promised is the accuracy of the reference's own images, each held out (vote_accuracy.hpp), its lower 95%
+// bound, less `drop`. Only labels of images that were scored against the live version count; with another version the
+// watch of a stream begins anew.
 //
 // Thread-safe: one lock, held while the accuracy of a new version is measured. Bounded by the monitor's streams.
 #pragma once
@@ -51,7 +51,8 @@ class AccuracyWatch {
   // The same without alerts, for labels of before a restart, the oldest first.
   void restore(const drift::Judgement& judgement);
 
-  // Nothing before a label, where the rule is off, or where the reference has too few labelled images to promise anything.
+  // Nothing before a label, where the rule is off, or where the reference has too few labelled images to promise
+  // anything.
   [[nodiscard]] std::optional<AccuracyReading> reading(std::string_view stream) const;
 
  private:

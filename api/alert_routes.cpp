@@ -24,17 +24,24 @@ constexpr std::size_t kMaxWho = 128;
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::int64_t kMaxSilence_s = 366LL * 24 * 3600;
 
-const std::string& id_of(const Request& request) { return request.parameters.at("id"); }
+const std::string& id_of(const Request& request) {
+  return request.parameters.at("id");
+}
 
-[[noreturn]] void not_found(const std::string& what) { throw Error{Errc::not_found, "there is no such " + what}; }
+[[noreturn]] void not_found(const std::string& what) {
+  throw Error{Errc::not_found, "there is no such " + what};
+}
 
-Author author_of(const JsonBody& body) { return {body.text("who", kMaxWho), body.text("note", kMaxNote)}; }
+Author author_of(const JsonBody& body) {
+  return {body.text("who", kMaxWho), body.text("note", kMaxNote)};
+}
 
 // {"until": time} or {"for_seconds": n}
 std::int64_t until_of(const JsonBody& body, std::int64_t from_ms) {
   const auto until = body.time_ms("until");
   const auto seconds = body.integer("for_seconds", 1, kMaxSilence_s);
-  if (until.has_value() == seconds.has_value()) throw Error{Errc::invalid_argument, R"(the body must say "until" or "for_seconds", one of them)"};
+  if (until.has_value() == seconds.has_value())
+    throw Error{Errc::invalid_argument, R"(the body must say "until" or "for_seconds", one of them)"};
   const auto until_ms = until ? *until : from_ms + 1000 * *seconds;
   if (until_ms <= from_ms || until_ms > from_ms + 1000 * kMaxSilence_s) {
     throw Error{Errc::invalid_argument, "a silence must end after it begins, and within 366 days"};
@@ -42,7 +49,8 @@ std::int64_t until_of(const JsonBody& body, std::int64_t from_ms) {
   return until_ms;
 }
 
-// --- Alerts -------------------------------------------------------------------------------------------------------------------------
+// --- Alerts
+// -------------------------------------------------------------------------------------------------------------------------
 
 drift::Alert alert_at(const drift::Monitor& monitor, const std::string& id) {
   auto alert = monitor.alert(id);
@@ -77,7 +85,8 @@ Response get_alerts(const drift::Monitor& monitor, const drift::Store& store, co
   const auto cursor = page_cursor(request);
   const auto state = query_text(request, "state");
   const auto stream = query_text(request, "stream");
-  if (!state.empty() && state != "firing" && state != "resolved") throw Error{Errc::invalid_argument, "state must be firing or resolved"};
+  if (!state.empty() && state != "firing" && state != "resolved")
+    throw Error{Errc::invalid_argument, "state must be firing or resolved"};
   const auto silences = store.silences();
   const auto now = now_ms();
   json::array page;
@@ -101,7 +110,8 @@ Response acknowledge(drift::Monitor& monitor, AlertService& alerts, const drift:
   return alert_response(store, alerts.acknowledge(monitor, id_of(request), author_of(body), now_ms()));
 }
 
-Response silence_alert(const drift::Monitor& monitor, AlertService& alerts, const drift::Store& store, const Request& request) {
+Response silence_alert(const drift::Monitor& monitor, AlertService& alerts, const drift::Store& store,
+                       const Request& request) {
   const JsonBody body{request.body, {"until", "for_seconds", "who", "note"}};
   const auto now = now_ms();
   const auto until = until_of(body, now);
@@ -110,14 +120,16 @@ Response silence_alert(const drift::Monitor& monitor, AlertService& alerts, cons
   return alert_response(store, alert);
 }
 
-Response unsilence_alert(const drift::Monitor& monitor, AlertService& alerts, const drift::Store& store, const Request& request) {
+Response unsilence_alert(const drift::Monitor& monitor, AlertService& alerts, const drift::Store& store,
+                         const Request& request) {
   const JsonBody body{request.body, {"who", "note"}};
   const auto alert = alert_at(monitor, id_of(request));
   alerts.unsilence(alert, author_of(body), now_ms());
   return alert_response(store, alert);
 }
 
-// --- Silences -----------------------------------------------------------------------------------------------------------------------
+// --- Silences
+// -----------------------------------------------------------------------------------------------------------------------
 
 Response get_silences(const drift::Store& store, const Request&) {
   json::array all;
@@ -132,7 +144,8 @@ Response post_silence(drift::Store& store, const Request& request) {
   const JsonBody body{request.body, {"streams", "from", "until", "for_seconds", "who", "note"}};
   const auto streams = body.text("streams", 64);
   if (!drift::is_stream_pattern(streams)) {
-    throw Error{Errc::invalid_argument, "\"streams\" must be a pattern of stream names: 1 to 64 of A-Z a-z 0-9 . _ - * ?"};
+    throw Error{Errc::invalid_argument,
+                "\"streams\" must be a pattern of stream names: 1 to 64 of A-Z a-z 0-9 . _ - * ?"};
   }
   const auto now = now_ms();
   const auto from = body.time_ms("from").value_or(now);
@@ -152,12 +165,14 @@ Response delete_silence(drift::Store& store, const Request& request) {
   return json_response(to_json(*found));
 }
 
-// --- Deliveries ---------------------------------------------------------------------------------------------------------------------
+// --- Deliveries
+// ---------------------------------------------------------------------------------------------------------------------
 
 Response get_deliveries(const drift::Store& store, const Request& request) {
   drift::DeliveryQuery query{.limit = page_limit(request) + 1};
   const auto state = query_text(request, "state");
-  for (const auto known : {drift::DeliveryState::pending, drift::DeliveryState::delivered, drift::DeliveryState::dead}) {
+  for (const auto known :
+       {drift::DeliveryState::pending, drift::DeliveryState::delivered, drift::DeliveryState::dead}) {
     if (state == name_of(known)) query.state = known;
   }
   if (!state.empty() && !query.state) throw Error{Errc::invalid_argument, "state must be pending, delivered or dead"};
@@ -175,13 +190,15 @@ Response get_deliveries(const drift::Store& store, const Request& request) {
 
 Response retry_delivery(drift::Store& store, WebhookSender& sender, const Request& request) {
   const auto found = store.delivery(id_of(request));
-  if (!sender.knows(found.target)) throw Error{Errc::conflict, "its webhook is no longer configured, so that nobody could be told"};
+  if (!sender.knows(found.target))
+    throw Error{Errc::conflict, "its webhook is no longer configured, so that nobody could be told"};
   const auto delivery = store.retry(found.id, now_ms());
   sender.retry_now();
   return json_response(to_json(delivery));
 }
 
-// --- Retrain requests ---------------------------------------------------------------------------------------------------------------
+// --- Retrain requests
+// ---------------------------------------------------------------------------------------------------------------
 
 Response retrain_response(const drift::Store& store, const drift::RetrainRequest& request) {
   auto object = to_json(request);
@@ -199,7 +216,9 @@ Response get_retrains(const drift::Store& store, const Request& request) {
   json::value next;
   Cursor last;
   for (const auto& one : store.retrains()) {
-    if ((status && one.status != *status) || (cursor && std::tie(one.created_ms, one.id) >= std::tie(cursor->number, cursor->id))) continue;
+    if ((status && one.status != *status) ||
+        (cursor && std::tie(one.created_ms, one.id) >= std::tie(cursor->number, cursor->id)))
+      continue;
     if (page.size() == limit) {
       next = to_text(last);
       break;
@@ -222,14 +241,18 @@ Response patch_retrain(const drift::Store& store, RetrainService& retrain, const
   RetrainChange change{std::nullopt, body.integer("reference_version", 1, INT32_MAX), who, note};
   if (body.has("status")) {
     change.status = drift::retrain_status_of(body.text("status", 32));
-    if (!change.status) throw Error{Errc::invalid_argument, "\"status\" must be accepted, training, ready, activated, failed or rejected"};
+    if (!change.status)
+      throw Error{Errc::invalid_argument,
+                  "\"status\" must be accepted, training, ready, activated, failed or rejected"};
   }
   return retrain_response(store, retrain.change(id_of(request), change, now_ms()));
 }
 
-// --- Feedback -----------------------------------------------------------------------------------------------------------------------
+// --- Feedback
+// -----------------------------------------------------------------------------------------------------------------------
 
-Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy, const Request& request) {
+Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy,
+                       const Request& request) {
   const JsonBody body{request.body, {"request_id", "label"}};
   const auto judgement = feedback.judge(body.text("request_id", 128), body.text("label", 256), now_ms());
   if (!judgement.counted) {
@@ -237,13 +260,14 @@ Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyW
     feedback.count(judgement);
     accuracy.judged(judgement);
   }
-  return json_response({{"request_id", judgement.request_id},
-                        {"stream", judgement.stream},
-                        {"reference", judgement.reference},
-                        {"predicted", judgement.predicted},
-                        {"label", judgement.label},
-                        {"correct", judgement.correct()},
-                        {"accuracy", to_json(feedback.accuracy(judgement.stream), accuracy.reading(judgement.stream))}});
+  return json_response(
+      {{"request_id", judgement.request_id},
+       {"stream", judgement.stream},
+       {"reference", judgement.reference},
+       {"predicted", judgement.predicted},
+       {"label", judgement.label},
+       {"correct", judgement.correct()},
+       {"accuracy", to_json(feedback.accuracy(judgement.stream), accuracy.reading(judgement.stream))}});
 }
 
 Response get_feedback(const drift::Feedback& feedback, const AccuracyWatch& watch) {
@@ -254,32 +278,44 @@ Response get_feedback(const drift::Feedback& feedback, const AccuracyWatch& watc
 
 }  // namespace
 
-void add_alert_routes(Router& router, asio::thread_pool& pool, drift::Monitor& monitor, AlertService& alerts, drift::Store& store) {
+void add_alert_routes(Router& router, asio::thread_pool& pool, drift::Monitor& monitor, AlertService& alerts,
+                      drift::Store& store) {
   router.add({"GET", "/v1/alerts", 0, on_pool(pool, [&](const Request& r) { return get_alerts(monitor, store, r); })});
-  router.add({"GET", "/v1/alerts/{id}", 0, on_pool(pool, [&](const Request& r) { return alert_response(store, alert_at(monitor, id_of(r))); })});
-  router.add({"GET", "/v1/alerts/{id}/images/{n}", 0, on_pool(pool, [&](const Request& r) { return get_picture(store, r); })});
-  router.add({"POST", "/v1/alerts/{id}/ack", kBody, on_pool(pool, [&](const Request& r) { return acknowledge(monitor, alerts, store, r); })});
-  router.add({"POST", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return silence_alert(monitor, alerts, store, r); })});
-  router.add({"DELETE", "/v1/alerts/{id}/silence", kBody, on_pool(pool, [&](const Request& r) { return unsilence_alert(monitor, alerts, store, r); })});
+  router.add({"GET", "/v1/alerts/{id}", 0,
+              on_pool(pool, [&](const Request& r) { return alert_response(store, alert_at(monitor, id_of(r))); })});
+  router.add(
+      {"GET", "/v1/alerts/{id}/images/{n}", 0, on_pool(pool, [&](const Request& r) { return get_picture(store, r); })});
+  router.add({"POST", "/v1/alerts/{id}/ack", kBody,
+              on_pool(pool, [&](const Request& r) { return acknowledge(monitor, alerts, store, r); })});
+  router.add({"POST", "/v1/alerts/{id}/silence", kBody,
+              on_pool(pool, [&](const Request& r) { return silence_alert(monitor, alerts, store, r); })});
+  router.add({"DELETE", "/v1/alerts/{id}/silence", kBody,
+              on_pool(pool, [&](const Request& r) { return unsilence_alert(monitor, alerts, store, r); })});
   router.add({"GET", "/v1/silences", 0, on_pool(pool, [&](const Request& r) { return get_silences(store, r); })});
   router.add({"POST", "/v1/silences", kBody, on_pool(pool, [&](const Request& r) { return post_silence(store, r); })});
-  router.add({"DELETE", "/v1/silences/{id}", 0, on_pool(pool, [&](const Request& r) { return delete_silence(store, r); })});
+  router.add(
+      {"DELETE", "/v1/silences/{id}", 0, on_pool(pool, [&](const Request& r) { return delete_silence(store, r); })});
 }
 
 void add_delivery_routes(Router& router, asio::thread_pool& pool, drift::Store& store, WebhookSender& sender) {
   router.add({"GET", "/v1/deliveries", 0, on_pool(pool, [&](const Request& r) { return get_deliveries(store, r); })});
-  router.add({"POST", "/v1/deliveries/{id}/retry", kBody, on_pool(pool, [&](const Request& r) { return retry_delivery(store, sender, r); })});
+  router.add({"POST", "/v1/deliveries/{id}/retry", kBody,
+              on_pool(pool, [&](const Request& r) { return retry_delivery(store, sender, r); })});
 }
 
 void add_retrain_routes(Router& router, asio::thread_pool& pool, drift::Store& store, RetrainService& retrain) {
   router.add({"GET", "/v1/retrain", 0, on_pool(pool, [&](const Request& r) { return get_retrains(store, r); })});
   router.add({"GET", "/v1/retrain/{id}", 0, on_pool(pool, [&](const Request& r) { return get_retrain(store, r); })});
-  router.add({"PATCH", "/v1/retrain/{id}", kBody, on_pool(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
+  router.add({"PATCH", "/v1/retrain/{id}", kBody,
+              on_pool(pool, [&](const Request& r) { return patch_retrain(store, retrain, r); })});
 }
 
-void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy) {
-  router.add({"GET", "/v1/feedback", 0, on_pool(pool, [&](const Request&) { return get_feedback(feedback, accuracy); })});
-  router.add({"POST", "/v1/feedback", kBody, on_pool(pool, [&](const Request& r) { return post_feedback(store, feedback, accuracy, r); })});
+void add_feedback_routes(Router& router, asio::thread_pool& pool, drift::Store& store, drift::Feedback& feedback,
+                         AccuracyWatch& accuracy) {
+  router.add(
+      {"GET", "/v1/feedback", 0, on_pool(pool, [&](const Request&) { return get_feedback(feedback, accuracy); })});
+  router.add({"POST", "/v1/feedback", kBody,
+              on_pool(pool, [&](const Request& r) { return post_feedback(store, feedback, accuracy, r); })});
 }
 
 }  // namespace driftd::api

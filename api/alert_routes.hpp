@@ -16,9 +16,12 @@
 
 namespace driftd::api {
 
-void add_alert_routes(Router& router, boost::asio::thread_pool& records, drift::Monitor& monitor, AlertService& alerts, drift::Store& store);
+void add_alert_routes(Router& router, boost::asio::thread_pool& records, drift::Monitor& monitor, AlertService& alerts,
+                      drift::Store& store);
 void add_delivery_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, WebhookSender& sender);
-void add_retrain_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, RetrainService& retrain);
-void add_feedback_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy);
+void add_retrain_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store,
+                        RetrainService& retrain);
+void add_feedback_routes(Router& router, boost::asio::thread_pool& records, drift::Store& store,
+                         drift::Feedback& feedback, AccuracyWatch& accuracy);
 
 }  // namespace driftd::api

@@ -15,7 +15,9 @@ using drift::Alert;
 using drift::AlertState;
 using drift::HistoryEntry;
 
-HistoryEntry entry(std::int64_t at_ms, std::string_view what, std::string note = {}) { return {at_ms, std::string{what}, "driftd", std::move(note)}; }
+HistoryEntry entry(std::int64_t at_ms, std::string_view what, std::string note = {}) {
+  return {at_ms, std::string{what}, "driftd", std::move(note)};
+}
 
 HistoryEntry entry(std::int64_t at_ms, std::string_view what, const Author& author, const std::string& prefix = {}) {
   const auto* separator = prefix.empty() || author.note.empty() ? "" : ": ";
@@ -35,7 +37,8 @@ std::vector<HistoryEntry> history_of_firing(const Alert& alert) {
 
 }  // namespace
 
-AlertService::AlertService(const Notices& notices, drift::Store& store, RetrainService& retrain, std::function<void()> kick)
+AlertService::AlertService(const Notices& notices, drift::Store& store, RetrainService& retrain,
+                           std::function<void()> kick)
     : notices_{notices}, kick_{std::move(kick)}, store_{store}, retrain_{retrain} {}
 
 void AlertService::restore(const drift::Monitor& monitor) {
@@ -88,7 +91,8 @@ void AlertService::tick(const drift::Monitor& monitor, std::int64_t now) {
 void AlertService::tell(const Alert& alert, drift::News news, bool first, std::int64_t now) {
   auto notices = notices_.of(alert, now);
   if (!notices.empty()) {
-    news.history.push_back(entry(now, drift::kNotified, std::to_string(notices.size()) + (notices.size() == 1 ? " webhook" : " webhooks")));
+    news.history.push_back(entry(now, drift::kNotified,
+                                 std::to_string(notices.size()) + (notices.size() == 1 ? " webhook" : " webhooks")));
   }
   const auto save_with = [&](drift::News more) {
     news.retrain = std::move(more.retrain);
@@ -106,7 +110,8 @@ void AlertService::save(const Alert& alert, drift::News news, std::int64_t now) 
     store_.save_alert(alert, news, now);
   } catch (const Error& error) {
     if (error.code() != Errc::overloaded && error.code() != Errc::too_large) throw;
-    log(LogLevel::error, "the alert is kept, but its webhooks are not sent", {{"alert", alert.id}, {"reason", error.what()}});
+    log(LogLevel::error, "the alert is kept, but its webhooks are not sent",
+        {{"alert", alert.id}, {"reason", error.what()}});
     news.notices.clear();
     std::erase_if(news.history, [](const HistoryEntry& e) { return e.what == drift::kNotified; });
     news.history.push_back(entry(now, drift::kUndelivered, "the outbox is full"));
@@ -115,8 +120,8 @@ void AlertService::save(const Alert& alert, drift::News news, std::int64_t now) 
   if (!news.notices.empty()) kick_();
 }
 
-void AlertService::note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author, const std::string& text,
-                        std::int64_t now) {
+void AlertService::note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author,
+                        const std::string& text, std::int64_t now) {
   const std::scoped_lock lock{mutex_};
   const auto alert = monitor.alert(id);  // as it is now: it may have been resolved meanwhile
   if (alert) store_.save_alert(*alert, {.history = {entry(now, what, author, text)}}, now);

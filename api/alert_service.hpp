@@ -1,7 +1,8 @@
 // What is done about an alert once a rule has raised it: its history is written, webhooks are told unless a silence
 // keeps them back, retraining is asked for.
 //
-// - An alert that fires in a silence is recorded and not told. If it still fires when the silence ends, it is told then.
+// - An alert that fires in a silence is recorded and not told. If it still fires when the silence ends, it is told
+// then.
 // - That an alert is over is told to whoever was told that it fired, in a silence, too.
 // - With a repetition set, a firing alert that nobody has acknowledged is told again.
 // Thread-safe: one lock, held from reading an alert to writing it, so that no change of its state is overwritten.
@@ -42,8 +43,8 @@ class AlertService {
 
   // Each throws Error not_found for an alert that is not there.
   // Adds a line to an alert's history.
-  void note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author, const std::string& text,
-            std::int64_t now_ms);
+  void note(const drift::Monitor& monitor, std::string_view id, std::string_view what, const Author& author,
+            const std::string& text, std::int64_t now_ms);
   drift::Alert acknowledge(drift::Monitor& monitor, std::string_view id, const Author& author, std::int64_t now_ms);
   // Silences the alert's stream: this alert, and those that it raises until then.
   void silence(const drift::Alert& alert, std::int64_t until_ms, const Author& author, std::int64_t now_ms);
@@ -63,7 +64,8 @@ class AlertService {
   RetrainService& retrain_;
 
   std::mutex mutex_;
-  std::map<std::string, std::int64_t> told_;  // guarded by mutex_: firing alerts, and when they were told last; 0: never
+  std::map<std::string, std::int64_t>
+      told_;  // guarded by mutex_: firing alerts, and when they were told last; 0: never
 };
 
 }  // namespace driftd::api

@@ -2,15 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
-#include <cmath>
 #include <functional>
 #include <future>
 #include <map>
@@ -43,7 +43,8 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
-// Runs an io_context on a thread of its own. Declared after everything that the context's work touches, so that it ends first.
+// Runs an io_context on a thread of its own. Declared after everything that the context's work touches, so that it ends
+// first.
 class IoThread {
  public:
   explicit IoThread(asio::io_context& io) : io_{io}, guard_{asio::make_work_guard(io)}, thread_{[&io] { io.run(); }} {}
@@ -67,12 +68,17 @@ HttpOptions http_options(const ListenConfig& listen, const HttpConfig& http) {
 }
 
 LogLevel log_level_of(std::string_view name) {
-  return name == "debug" ? LogLevel::debug : name == "warn" ? LogLevel::warn : name == "error" ? LogLevel::error : LogLevel::info;
+  return name == "debug"   ? LogLevel::debug
+         : name == "warn"  ? LogLevel::warn
+         : name == "error" ? LogLevel::error
+                           : LogLevel::info;
 }
 
 embed::EmbedderOptions embedder_options(const ModelConfig& model) {
   using Format = embed::EmbedderOptions::Format;
-  const auto format = model.format == "torchscript" ? Format::torchscript : model.format == "aotinductor" ? Format::aotinductor : Format::any;
+  const auto format = model.format == "torchscript"   ? Format::torchscript
+                      : model.format == "aotinductor" ? Format::aotinductor
+                                                      : Format::any;
   return {format, model.threads};
 }
 
@@ -97,9 +103,21 @@ EmbeddingService::Options embedding_options(const Config& config) {
           .workers = std::max(2U, std::thread::hardware_concurrency())};
 }
 
-ScoreOptions score_options(const ScoringConfig& scoring) { return {drift::rule_of(scoring.rule), scoring.k, scoring.alpha, scoring.among == "all" ? Among::all : Among::same_label, {}, scoring.per_label}; }
+ScoreOptions score_options(const ScoringConfig& scoring) {
+  return {drift::rule_of(scoring.rule),
+          scoring.k,
+          scoring.alpha,
+          scoring.among == "all" ? Among::all : Among::same_label,
+          {},
+          scoring.per_label};
+}
 
-LiveReference::Options live_options(const StoreConfig& store) { return {.compact_share = store.compact_share, .compact_min = store.compact_min, .device = index::device_of(store.device), .keep_versions = store.keep_versions}; }
+LiveReference::Options live_options(const StoreConfig& store) {
+  return {.compact_share = store.compact_share,
+          .compact_min = store.compact_min,
+          .device = index::device_of(store.device),
+          .keep_versions = store.keep_versions};
+}
 
 // Bucket borders at the calibration's quantiles: without drift every bucket's share is known in advance.
 std::vector<double> score_buckets(const drift::Calibration& calibration, const ScoringConfig& scoring) {
@@ -120,7 +138,8 @@ void check_calibration(const drift::Calibration& calibration, const ScoringConfi
 
 void report_state(const std::string& name, const LiveReference& live, Metrics& metrics) {
   const auto reference = live.current();
-  metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(), reference.manifest().search.recall, reference.manifest().search.score_error,
+  metrics.reference_state(name, reference.items->version(), reference.items->size(), live.collection().changes(),
+                          reference.manifest().search.recall, reference.manifest().search.score_error,
                           !live.collection().fault().empty());
   const auto fallback = reference.items->base().index().device_fallback();
   metrics.device_fallback(name, !fallback.empty());
@@ -129,12 +148,14 @@ void report_state(const std::string& name, const LiveReference& live, Metrics& m
 References load_references(const Config& config, const embed::Bundle& bundle, Metrics& metrics, Readiness& progress) {
   References references;
   for (const auto& [name, directory] : config.references) {
-    const auto what = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " + std::to_string(config.references.size()) + ")";
+    const auto what = "loading the reference " + name + " (" + std::to_string(references.size() + 1) + " of " +
+                      std::to_string(config.references.size()) + ")";
     progress.with([&](auto& reason) { reason = what; });
     auto options = live_options(config.store);
     options.pictures = config.pictures;
     options.opening = [&progress, what](double share) {
-      if (auto text = what + ": " + std::to_string(static_cast<int>(100 * share)) + "% of its bytes verified"; share < 1) {
+      if (auto text = what + ": " + std::to_string(static_cast<int>(100 * share)) + "% of its bytes verified";
+          share < 1) {
         progress.with([&](auto& reason) { reason = std::move(text); });
       }
     };
@@ -144,9 +165,11 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
     });
     const auto reference = live->current();
     if (reference.manifest().name != name) {
-      throw Error{Errc::invalid_argument, directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
+      throw Error{Errc::invalid_argument,
+                  directory + " holds the reference \"" + reference.manifest().name + "\", not \"" + name + "\""};
     }
-    // Fails now, not at the first image, when the reference is too small for the configured alpha or lacks what a setting asks for.
+    // Fails now, not at the first image, when the reference is too small for the configured alpha or lacks what a
+    // setting asks for.
     check_calibration(calibration_for(reference, score_options(config.scoring)), config.scoring);
     metrics.add_reference(name, score_buckets(reference.calibration(), config.scoring));
     report_state(name, *live, metrics);
@@ -154,9 +177,11 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
       log(LogLevel::warn, "searches run on the CPU", {{"reference", name}, {"reason", fallback}});
     }
     if (!live->collection().fault().empty()) {
-      log(LogLevel::error, "files of the reference are damaged; an older version serves, for reading only", {{"reference", reference.id()}, {"reason", live->read_only()}});
+      log(LogLevel::error, "files of the reference are damaged; an older version serves, for reading only",
+          {{"reference", reference.id()}, {"reason", live->read_only()}});
     } else if (!live->read_only().empty()) {
-      log(LogLevel::warn, "the reference is served for reading only", {{"reference", name}, {"reason", live->read_only()}});
+      log(LogLevel::warn, "the reference is served for reading only",
+          {{"reference", name}, {"reason", live->read_only()}});
     }
   }
   return references;
@@ -165,23 +190,38 @@ References load_references(const Config& config, const embed::Bundle& bundle, Me
 // Everything that remembers: the monitor, its store, and what is done about its alerts.
 class Memory {
  public:
-  Memory(const Config& config, const embed::Bundle& bundle, const References& references, asio::io_context& background, Metrics& metrics)
+  Memory(const Config& config, const embed::Bundle& bundle, const References& references, asio::io_context& background,
+         Metrics& metrics)
       : metrics_{metrics},
         references_{references},
         model_{bundle.id()},
         url_{config.http.external_url},
         notices_{webhook_targets(config.webhooks), config.http.external_url, 1000LL * config.alerts.repeat_s},
         store_(open_or_set_aside<drift::Store>(prepared(config.data_directory) / "driftd.db", drift::StoreOptions{})),
-        review_{config.review, config.pictures, prepared(config.data_directory) / "review.db", bundle.id(), config.http.max_image_bytes, metrics},
+        review_{config.review,
+                config.pictures,
+                prepared(config.data_directory) / "review.db",
+                bundle.id(),
+                config.http.max_image_bytes,
+                metrics},
         recent_{config.shadow.window, config.shadow.max_bytes},
         shadow_{references, recent_, score_options(config.scoring), monitor_options(config), bundle.pools.size()},
-        pictures_{config.pictures && config.alerts.thumbnail_bytes > 0 ? config.alerts.picture_buffer_bytes : 0, std::max(config.streams.window, config.shadow.window)},
-        evidence_{{config.scoring.alpha, config.alerts.thumbnail_bytes, config.http.max_image_bytes}, references, recent_, pictures_, store_, metrics},
+        pictures_{config.pictures && config.alerts.thumbnail_bytes > 0 ? config.alerts.picture_buffer_bytes : 0,
+                  std::max(config.streams.window, config.shadow.window)},
+        evidence_{{config.scoring.alpha, config.alerts.thumbnail_bytes, config.http.max_image_bytes},
+                  references,
+                  recent_,
+                  pictures_,
+                  store_,
+                  metrics},
         sender_{background, webhook_targets(config.webhooks), store_, metrics},
         retrain_{config.retrain, notices_, store_, metrics},
         alerts_{notices_, store_, retrain_, [this] { sender_.kick(); }},
         monitor_{monitor_options(config), [this](const drift::Event& event) { on_event(event.alert); }},
-        accuracy_{{config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()}, references, monitor_},
+        accuracy_{
+            {config.alerts.accuracy_run_length, config.alerts.accuracy_drop, config.scoring.k, bundle.pools.size()},
+            references,
+            monitor_},
         trials_{config.retrain, references, recent_, shadow_, store_, retrain_},
         tick_{background},
         interval_{config.streams.save_interval_ms} {
@@ -225,7 +265,9 @@ class Memory {
   static std::filesystem::path prepared(const std::filesystem::path& directory) {
     std::error_code error;
     std::filesystem::create_directories(directory, error);
-    if (error) throw Error{Errc::invalid_argument, "configuration: data_directory " + directory.string() + " cannot be made: " + error.message()};
+    if (error)
+      throw Error{Errc::invalid_argument,
+                  "configuration: data_directory " + directory.string() + " cannot be made: " + error.message()};
     return directory;
   }
 
@@ -249,7 +291,8 @@ class Memory {
         if (!std::isfinite(reading.limit)) continue;  // until its first image, or window
         metrics_.stream_detector(stream.name, rule, reading.value, reading.limit);
         if (rule != drift::kDetectorRule) continue;  // the others have one group
-        for (const auto& group : reading.groups) metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
+        for (const auto& group : reading.groups)
+          metrics_.stream_detector(stream.name, group.name, group.value, group.limit);
       }
     }
   }
@@ -267,7 +310,8 @@ class Memory {
         save();
         (void)idle_trim_.look(processor_seconds());
       } catch (const std::exception& failure) {
-        log(LogLevel::error, "windows or alerts could not be saved; they will be tried again", {{"reason", failure.what()}});
+        log(LogLevel::error, "windows or alerts could not be saved; they will be tried again",
+            {{"reason", failure.what()}});
       }
       schedule();
     });
@@ -320,7 +364,8 @@ int serve(const Config& config, std::ostream& out) {
   const auto bundle = embed::read_bundle(model_directory(config.model.directory, config.references.at("default")));
   metrics.set_model(bundle.id());
   // The model is loaded and timed while the references are read and verified.
-  auto loading = std::async(std::launch::async, [&] { return embed::load_embedder(bundle, embedder_options(config.model)); });
+  auto loading =
+      std::async(std::launch::async, [&] { return embed::load_embedder(bundle, embedder_options(config.model)); });
   const auto references = load_references(config, bundle, metrics, not_ready_because);
   auto embedder = loading.get();
 
@@ -330,15 +375,18 @@ int serve(const Config& config, std::ostream& out) {
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
-  ScoringService scoring{embedding, references, memory.watchers(), metrics, score_options(config.scoring), config.scoring.recheck_every};
-  Router routes{[&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
+  ScoringService scoring{
+      embedding, references, memory.watchers(), metrics, score_options(config.scoring), config.scoring.recheck_every};
+  Router routes{
+      [&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, memory.monitor(), config.http.max_image_bytes);
   asio::thread_pool records{1};  // handlers that read and write the store
   asio::thread_pool trials{1};   // versions are tried, which takes long
   memory.add_routes(routes, records, trials);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);
-  HttpServer server{io, http_options(config.http, config.http), routes, [&](std::string_view reason) { metrics.rejected(reason); }};
+  HttpServer server{io, http_options(config.http, config.http), routes,
+                    [&](std::string_view reason) { metrics.rejected(reason); }};
 
   asio::signal_set signals{io, SIGTERM, SIGINT};
   signals.async_wait([&](const boost::system::error_code& error, int) {
@@ -353,8 +401,11 @@ int serve(const Config& config, std::ostream& out) {
 
   release_start_up_memory();
   not_ready_because.with([](auto& reason) { reason.clear(); });
-  const auto url = [](const ListenConfig& listen, std::uint16_t port) { return "http://" + listen.address + ":" + std::to_string(port); };
-  out << "driftd " << kVersion << " ready on " << url(config.http, server.port()) << " (admin " << url(config.admin, admin.port()) << ")" << std::endl;
+  const auto url = [](const ListenConfig& listen, std::uint16_t port) {
+    return "http://" + listen.address + ":" + std::to_string(port);
+  };
+  out << "driftd " << kVersion << " ready on " << url(config.http, server.port()) << " (admin "
+      << url(config.admin, admin.port()) << ")" << std::endl;
   io.run();
 
   background_thread.reset();

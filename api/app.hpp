@@ -1,6 +1,7 @@
 // The service: builds every part in dependency order, runs until SIGTERM or SIGINT, and takes them down in reverse.
 //
-// Threads: the caller's (HTTP), one for the admin listener, one for the store and the webhooks, the workers, the model's.
+// Threads: the caller's (HTTP), one for the admin listener, one for the store and the webhooks, the workers, the
+// model's.
 #pragma once
 
 #include <ostream>

@@ -11,13 +11,15 @@ namespace driftd::api {
 
 namespace asio = boost::asio;
 
-asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, std::vector<float> tensor, embed::Batcher::Clock::time_point deadline) {
+asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, std::vector<float> tensor,
+                                            embed::Batcher::Clock::time_point deadline) {
   auto start = [&batcher, deadline](auto handler, std::vector<float> image) {
     auto resume = resumption<AsyncEmbedding>(std::move(handler));
     try {
-      batcher.submit(std::move(image), deadline, [resume](std::vector<float> vector, std::exception_ptr error, embed::Batcher::Timing timing) {
-        resume(error, {std::move(vector), timing});
-      });
+      batcher.submit(std::move(image), deadline,
+                     [resume](std::vector<float> vector, std::exception_ptr error, embed::Batcher::Timing timing) {
+                       resume(error, {std::move(vector), timing});
+                     });
     } catch (...) {
       resume(std::current_exception(), {});
     }

@@ -22,9 +22,12 @@ struct Item {
 
 std::string status_of(Errc code) {
   switch (code) {
-    case Errc::unsupported_media: return "unsupported";
-    case Errc::undecodable: return "undecodable";
-    case Errc::too_large: return "too_large";
+    case Errc::unsupported_media:
+      return "unsupported";
+    case Errc::undecodable:
+      return "undecodable";
+    case Errc::too_large:
+      return "too_large";
     case Errc::invalid_argument:
     case Errc::not_found:
     case Errc::conflict:
@@ -32,7 +35,8 @@ std::string status_of(Errc code) {
     case Errc::deadline:
     case Errc::no_space:
     case Errc::corrupt:
-    case Errc::internal: return "unreadable";
+    case Errc::internal:
+      return "unreadable";
   }
   return "unreadable";
 }
@@ -59,7 +63,8 @@ std::vector<Item> prepare_chunk(std::span<const ImageSource> sources, const embe
     for (auto i = next++; i < sources.size(); i = next++) items[i] = prepare_file(sources[i], spec);
   };
   std::vector<std::future<void>> helpers;
-  for (unsigned t = 1; t < std::max(1U, std::thread::hardware_concurrency()); ++t) helpers.push_back(std::async(std::launch::async, work));
+  for (unsigned t = 1; t < std::max(1U, std::thread::hardware_concurrency()); ++t)
+    helpers.push_back(std::async(std::launch::async, work));
   work();
   for (auto& helper : helpers) helper.get();
   return items;
@@ -76,12 +81,14 @@ void embed_chunk(std::vector<Item>& items, const embed::Bundle& bundle, embed::E
   }
   if (good.empty()) return;
   const auto vectors = embedder.embed(batch);
-  for (std::size_t i = 0; i < good.size(); ++i) good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
+  for (std::size_t i = 0; i < good.size(); ++i)
+    good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
 }
 
 }  // namespace
 
-void embed_all(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder, const EmbeddedSink& sink) {
+void embed_all(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder,
+               const EmbeddedSink& sink) {
   const auto chunk_at = [&](std::size_t first) {
     const auto part = sources.subspan(first, std::min(kEmbedChunk, sources.size() - first));
     return std::async(std::launch::async, [part, &bundle] { return prepare_chunk(part, bundle.preprocess); });

@@ -1,6 +1,7 @@
 // Embeds many image files: decoding on all cores beside the model, results in the order of the sources.
 //
-// A file that cannot be read or decoded is a result with a reason, never an end of the run. Memory is bounded by two chunks.
+// A file that cannot be read or decoded is a result with a reason, never an end of the run. Memory is bounded by two
+// chunks.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +26,14 @@ struct Embedded {
   std::string reason;  // one sentence when status is not "ok"
 };
 
-// Images are embedded together in blocks of so many, counted from the first source (those that fail leave their place empty).
+// Images are embedded together in blocks of so many, counted from the first source (those that fail leave their place
+// empty).
 inline constexpr std::size_t kEmbedChunk = 64;
 
 // Called on the caller's thread, in order.
 using EmbeddedSink = std::function<void(Embedded&&)>;
 
-void embed_all(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder, const EmbeddedSink& sink);
+void embed_all(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder,
+               const EmbeddedSink& sink);
 
 }  // namespace driftd::api

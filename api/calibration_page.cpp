@@ -47,11 +47,16 @@ std::string placed(std::string drawing, int y) {
 
 std::string svg_of(const CalibrationPage& page) {
   const double low = page.scores.front();
-  const double high = std::max<double>(page.scores[static_cast<std::size_t>(0.995 * static_cast<double>(page.scores.size() - 1))], low + 1e-6);
-  return std::string{"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 545\" role=\"img\"><title>"} + escape_html(page.title) + "</title>" + kStyle +
-         "<rect width=\"440\" height=\"545\" fill=\"#fff\"/><text x=\"8\" y=\"18\">" + escape_html(page.title) + "</text><text class=\"name\" x=\"8\" y=\"33\">" +
+  const double high = std::max<double>(
+      page.scores[static_cast<std::size_t>(0.995 * static_cast<double>(page.scores.size() - 1))], low + 1e-6);
+  return std::string{"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 545\" role=\"img\"><title>"} +
+         escape_html(page.title) + "</title>" + kStyle +
+         "<rect width=\"440\" height=\"545\" fill=\"#fff\"/><text x=\"8\" y=\"18\">" + escape_html(page.title) +
+         "</text><text class=\"name\" x=\"8\" y=\"33\">" +
          "line: calibration; bars: images tried as fresh ones; below: how even their p-values are</text>" +
-         placed(score_histogram(histogram(page.scores, low, high), histogram(page.trial.scores, low, high), low, high, page.threshold), 40) +
+         placed(score_histogram(histogram(page.scores, low, high), histogram(page.trial.scores, low, high), low, high,
+                                page.threshold),
+                40) +
          placed(p_value_plot(p_value_histogram(page.trial.p_values), page.alpha), 292) + "</svg>\n";
 }
 

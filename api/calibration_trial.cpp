@@ -24,8 +24,8 @@ struct Parts {
 Reference in_memory(index::Segment items, Normal normal) {
   items.set_companion(std::make_shared<const Normal>(std::move(normal)));
   const auto dimension = items.dimension();
-  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)), index::Tail{dimension}.view(), nullptr,
-                                                  nullptr)};
+  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)),
+                                                  index::Tail{dimension}.view(), nullptr, nullptr)};
 }
 
 // Items left out of the index.
@@ -108,8 +108,10 @@ std::size_t images_for_trial(const Reference& reference) {
   return static_cast<std::size_t>(std::ceil(static_cast<double>(drift::CalibrationOptions{}.min_items) / share));
 }
 
-CalibrationTrial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools, const std::function<void(std::size_t)>& progress) {
-  const auto parts = reference.normal().plan.held_out.empty() ? split_items(reference, pools, progress) : split_held_out(reference, pools, progress);
+CalibrationTrial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools,
+                                 const std::function<void(std::size_t)>& progress) {
+  const auto parts = reference.normal().plan.held_out.empty() ? split_items(reference, pools, progress)
+                                                              : split_held_out(reference, pools, progress);
   CalibrationTrial trial;
   trial.calibrated_on = parts.calibrated.calibration().ranked();
   for (const auto& result : score(parts.calibrated, parts.tried, options)) {

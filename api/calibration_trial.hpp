@@ -30,7 +30,7 @@ struct CalibrationTrial {
 // A fifth of at most 20,000 items of the version's segment is tried, groups as a whole; of a reference with held-out
 // images half of these, the index staying as it is. pools: unit vectors per embedding. Cost: a calibration of 16,000
 // images, and a second copy of their vectors. Throws Error{invalid_argument} where too few images are left.
-[[nodiscard]] CalibrationTrial try_calibration(const Reference& reference, const ScoreOptions& options, std::size_t pools,
-                                    const std::function<void(std::size_t)>& progress);
+[[nodiscard]] CalibrationTrial try_calibration(const Reference& reference, const ScoreOptions& options,
+                                               std::size_t pools, const std::function<void(std::size_t)>& progress);
 
 }  // namespace driftd::api

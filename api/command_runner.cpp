@@ -29,7 +29,8 @@ constexpr auto kGrace = 5s;
 class File {
  public:
   File(int descriptor, const char* what) : descriptor_{descriptor} {
-    if (descriptor < 0) throw Error{Errc::internal, std::string{"a command cannot be run: "} + what + ": " + std::strerror(errno)};
+    if (descriptor < 0)
+      throw Error{Errc::internal, std::string{"a command cannot be run: "} + what + ": " + std::strerror(errno)};
   }
   ~File() { ::close(descriptor_); }
   File(const File&) = delete;
@@ -96,8 +97,8 @@ int exit_code_of(pid_t pid) {
 
 }  // namespace
 
-CommandResult run_command(const std::vector<std::string>& command, const std::string& input, std::chrono::milliseconds timeout,
-                          const std::stop_token& stop) {
+CommandResult run_command(const std::vector<std::string>& command, const std::string& input,
+                          std::chrono::milliseconds timeout, const std::stop_token& stop) {
   const File in{::memfd_create("command-input", MFD_CLOEXEC), "memfd"};
   fill(in, input);
   std::array<int, 2> ends{};

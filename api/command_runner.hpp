@@ -18,8 +18,8 @@ struct CommandResult {
 
 // The program (looked up in PATH when its name has no slash) gets `input` on standard input, the environment of this
 // process and no other open file, and is the leader of a process group of its own. After `timeout`, or when a stop is
-// requested, the group gets SIGTERM, and SIGKILL 5 s later. Processes that it leaves behind live on. Throws Error internal when the system is out
-// of processes, files or memory.
+// requested, the group gets SIGTERM, and SIGKILL 5 s later. Processes that it leaves behind live on. Throws Error
+// internal when the system is out of processes, files or memory.
 [[nodiscard]] CommandResult run_command(const std::vector<std::string>& command, const std::string& input,
                                         std::chrono::milliseconds timeout, const std::stop_token& stop);
 

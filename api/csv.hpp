@@ -7,8 +7,8 @@
 
 namespace driftd::api {
 
-// Text of unknown origin as a cell: what a spreadsheet would take for a formula (= + - @ and control characters in front)
-// begins with an apostrophe.
+// Text of unknown origin as a cell: what a spreadsheet would take for a formula (= + - @ and control characters in
+// front) begins with an apostrophe.
 [[nodiscard]] std::string inert(std::string_view text);
 
 [[nodiscard]] std::string csv_row(std::initializer_list<std::string_view> cells);

@@ -14,7 +14,9 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // One request in the house; the count goes down however the request ends.
 class Admission {
@@ -36,8 +38,13 @@ class Admission {
 
 }  // namespace
 
-EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder, Metrics& metrics, Options options)
-    : bundle_{bundle}, options_{options}, metrics_{metrics}, batcher_{std::move(embedder), options.max_pending}, workers_{options.workers} {}
+EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder,
+                                   Metrics& metrics, Options options)
+    : bundle_{bundle},
+      options_{options},
+      metrics_{metrics},
+      batcher_{std::move(embedder), options.max_pending},
+      workers_{options.workers} {}
 
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
   const Admission admission{pending_, options_.max_pending, metrics_};
@@ -49,7 +56,8 @@ asio::awaitable<EmbeddedBody> EmbeddingService::embed(const Request& request) {
   co_return co_await embed(read_image_body(request, options_.max_image_bytes), request.deadline);
 }
 
-asio::awaitable<EmbeddedBody> EmbeddingService::embed(std::variant<ImageBytes, Vector> body, Clock::time_point deadline) {
+asio::awaitable<EmbeddedBody> EmbeddingService::embed(std::variant<ImageBytes, Vector> body,
+                                                      Clock::time_point deadline) {
   EmbeddedBody result;
   if (auto* vector = std::get_if<Vector>(&body)) {
     result.vector = std::move(*vector);

@@ -39,7 +39,8 @@ class EmbeddingService {
   };
 
   // Keeps references to bundle and metrics, which must outlive it.
-  EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder, Metrics& metrics, Options options);
+  EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder, Metrics& metrics,
+                   Options options);
 
   // Counts the request in, and runs the handler on a worker: it may decode, search, and wait for the disk.
   [[nodiscard]] boost::asio::awaitable<Response> on_worker(Handler handler, Request request);
@@ -47,7 +48,8 @@ class EmbeddingService {
   // On a worker. The second form is for a body that has been read already. Throws what read_image_body(), prepare() and
   // async_embed() throw.
   [[nodiscard]] boost::asio::awaitable<EmbeddedBody> embed(const Request& request);
-  [[nodiscard]] boost::asio::awaitable<EmbeddedBody> embed(std::variant<ImageBytes, Vector> body, std::chrono::steady_clock::time_point deadline);
+  [[nodiscard]] boost::asio::awaitable<EmbeddedBody> embed(std::variant<ImageBytes, Vector> body,
+                                                           std::chrono::steady_clock::time_point deadline);
 
   [[nodiscard]] const embed::Bundle& bundle() const { return bundle_; }
   [[nodiscard]] std::size_t max_image_bytes() const { return options_.max_image_bytes; }

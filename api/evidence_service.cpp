@@ -20,7 +20,8 @@ namespace {
 constexpr std::size_t kNeighboursShown = 3;
 constexpr std::size_t kMostPictures = 64;  // of one alert
 
-// The first image that an alert is about: where the drift began, or, with rules that do not tell, the first of the window.
+// The first image that an alert is about: where the drift began, or, with rules that do not tell, the first of the
+// window.
 std::uint64_t first_of(const drift::Alert& alert) {
   const auto* kind = drift::detector_kind(alert.rule);
   const bool of_window = kind != nullptr && !kind->has_run_length;
@@ -30,7 +31,8 @@ std::uint64_t first_of(const drift::Alert& alert) {
 
 std::map<std::string, double> label_shares(const index::Segment& items) {
   std::map<std::string, double> shares;
-  for (const auto& [label, rows] : items.labels()) shares[label] = static_cast<double>(rows.size()) / static_cast<double>(items.size());
+  for (const auto& [label, rows] : items.labels())
+    shares[label] = static_cast<double>(rows.size()) / static_cast<double>(items.size());
   return shares;
 }
 
@@ -49,7 +51,8 @@ std::vector<std::string> to_be_shown(const std::vector<std::string>& strangest, 
 SmallJpeg thumbnail_of(const Request& request, std::size_t max_image_bytes) {
   try {
     const auto body = read_image_body(request, max_image_bytes);
-    if (const auto* image = std::get_if<ImageBytes>(&body)) return small_jpeg(image->bytes, kThumbnailSide, kThumbnailQuality);
+    if (const auto* image = std::get_if<ImageBytes>(&body))
+      return small_jpeg(image->bytes, kThumbnailSide, kThumbnailQuality);
   } catch (const Error&) {
     // It was scored, so this is rare; an alert with a picture less is better than none.
   }
@@ -58,9 +61,15 @@ SmallJpeg thumbnail_of(const Request& request, std::size_t max_image_bytes) {
 
 }  // namespace
 
-EvidenceService::EvidenceService(EvidenceOptions options, const References& references, const drift::RecentWindow& recent,
-                                 const RecentPictures& pictures, drift::Store& store, Metrics& metrics)
-    : options_{options}, references_{references}, recent_{recent}, pictures_{pictures}, store_{store}, metrics_{metrics} {
+EvidenceService::EvidenceService(EvidenceOptions options, const References& references,
+                                 const drift::RecentWindow& recent, const RecentPictures& pictures, drift::Store& store,
+                                 Metrics& metrics)
+    : options_{options},
+      references_{references},
+      recent_{recent},
+      pictures_{pictures},
+      store_{store},
+      metrics_{metrics} {
   worker_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
 }
 
@@ -72,7 +81,11 @@ void EvidenceService::raised(const drift::Alert& alert) {
     if (const auto found = open_.find(alert.id); found != open_.end()) found->second.over = true;
     return;
   }
-  Open open{.id = alert.id, .stream = alert.stream, .reference = name_of_reference(alert.reference), .from = first_of(alert), .strangest = {}};
+  Open open{.id = alert.id,
+            .stream = alert.stream,
+            .reference = name_of_reference(alert.reference),
+            .from = first_of(alert),
+            .strangest = {}};
   for (const auto& image : alert.evidence) open.strangest.push_back(image.request_id);
   open_.emplace(alert.id, std::move(open));
 }
@@ -108,7 +121,8 @@ void EvidenceService::look_at_all(const std::stop_token& stop) {
       more = look_at(open);
     } catch (const std::exception& error) {
       metrics_.evidence("failed");
-      log(LogLevel::error, "what the images of an alert have in common could not be found out", {{"alert", open.id}, {"reason", error.what()}});
+      log(LogLevel::error, "what the images of an alert have in common could not be found out",
+          {{"alert", open.id}, {"reason", error.what()}});
     }
     const std::scoped_lock lock{mutex_};
     auto& known = open_.at(open.id);  // only this thread removes
@@ -127,7 +141,8 @@ bool EvidenceService::look_at(Open& open) {
   auto images = recent_.images(open.stream, open.reference);
   if (images.empty()) return true;  // they made room for other streams' meanwhile
   const auto dimension = images.back().vector->size();
-  std::erase_if(images, [&](const auto& image) { return image.image < open.from || image.vector->size() != dimension; });
+  std::erase_if(images,
+                [&](const auto& image) { return image.image < open.from || image.vector->size() != dimension; });
   const auto breakdown = break_down(open, images);
   const auto added = pictures_of(open, breakdown);
   if (!store_.save_evidence(open.id, breakdown, added)) return false;
@@ -136,9 +151,11 @@ bool EvidenceService::look_at(Open& open) {
   return !open.over && 2 * open.looked_at <= recent_.window();
 }
 
-drift::Breakdown EvidenceService::break_down(const Open& open, const std::vector<drift::RecentWindow::Image>& images) const {
+drift::Breakdown EvidenceService::break_down(const Open& open,
+                                             const std::vector<drift::RecentWindow::Image>& images) const {
   const auto reference = reference_named(references_, open.reference).current();
-  auto breakdown = drift::break_down(images, {options_.alpha, label_shares(reference.items->base()), reference.normal().profile});
+  auto breakdown =
+      drift::break_down(images, {options_.alpha, label_shares(reference.items->base()), reference.normal().profile});
   for (auto& group : breakdown.groups) {
     const auto example = std::ranges::find(images, group.examples.front().image, &drift::RecentWindow::Image::image);
     if (example->vector->size() != reference.items->dimension()) continue;

@@ -1,8 +1,9 @@
-// Finds out what an alert is about, after it fired: the breakdown of its images (drift/breakdown.hpp) and small pictures.
+// Finds out what an alert is about, after it fired: the breakdown of its images (drift/breakdown.hpp) and small
+// pictures.
 //
-// An alert is looked at soon after it fired, and again each time that twice as many images have come, until they fill the
-// window of recent embeddings: a new product shows in the first ten images, its share in hundreds. Pictures are of the
-// strangest images and of examples of each group, 96 pixels on the longer side, as many as fit into
+// An alert is looked at soon after it fired, and again each time that twice as many images have come, until they fill
+// the window of recent embeddings: a new product shows in the first ten images, its share in hundreds. Pictures are of
+// the strangest images and of examples of each group, 96 pixels on the longer side, as many as fit into
 // alerts.thumbnail_bytes.
 //
 // Thread-safe. One thread of its own does all the work, with less priority than scoring; raised() and look() only tell
@@ -28,16 +29,16 @@
 namespace driftd::api {
 
 struct EvidenceOptions {
-  double alpha = 0.05;                 // scoring.alpha
-  std::size_t thumbnail_bytes = 0;     // of one alert; 0: no pictures
-  std::size_t max_image_bytes = 0;     // http.max_image_bytes
+  double alpha = 0.05;              // scoring.alpha
+  std::size_t thumbnail_bytes = 0;  // of one alert; 0: no pictures
+  std::size_t max_image_bytes = 0;  // http.max_image_bytes
 };
 
 class EvidenceService {
  public:
   // Keeps references to all but the options.
-  EvidenceService(EvidenceOptions options, const References& references, const drift::RecentWindow& recent, const RecentPictures& pictures,
-                  drift::Store& store, Metrics& metrics);
+  EvidenceService(EvidenceOptions options, const References& references, const drift::RecentWindow& recent,
+                  const RecentPictures& pictures, drift::Store& store, Metrics& metrics);
   ~EvidenceService();
   EvidenceService(const EvidenceService&) = delete;
   EvidenceService& operator=(const EvidenceService&) = delete;
@@ -62,7 +63,8 @@ class EvidenceService {
   void run(const std::stop_token& stop);
   void look_at_all(const std::stop_token& stop);
   [[nodiscard]] bool look_at(Open& open);  // false: nothing more is to be found out
-  [[nodiscard]] drift::Breakdown break_down(const Open& open, const std::vector<drift::RecentWindow::Image>& images) const;
+  [[nodiscard]] drift::Breakdown break_down(const Open& open,
+                                            const std::vector<drift::RecentWindow::Image>& images) const;
   [[nodiscard]] std::vector<drift::Picture> pictures_of(Open& open, const drift::Breakdown& breakdown) const;
 
   // Constant after construction

@@ -41,7 +41,8 @@ void add_line(std::string_view line, std::size_t number, Grouping& grouping) {
   const auto group = take_cell(rest);
   const auto place = "line " + std::to_string(number) + " of the groups";
   if (!path || !group || path->empty() || group->empty() || !rest.empty()) {
-    throw Error{Errc::invalid_argument, place + " is not two cells, path,group: \"" + std::string{line.substr(0, 100)} + '"'};
+    throw Error{Errc::invalid_argument,
+                place + " is not two cells, path,group: \"" + std::string{line.substr(0, 100)} + '"'};
   }
   const auto [entry, is_new] = grouping.of.emplace(*path, *group);
   if (!is_new && entry->second != *group) {
@@ -77,7 +78,8 @@ Grouping decode_grouping(std::string_view text) {
   return grouping;
 }
 
-std::vector<std::uint32_t> group_numbers(const Grouping& grouping, std::span<const index::Item> items, std::size_t* found) {
+std::vector<std::uint32_t> group_numbers(const Grouping& grouping, std::span<const index::Item> items,
+                                         std::size_t* found) {
   std::unordered_map<std::string_view, std::uint32_t> numbers;
   std::vector<std::uint32_t> result;
   std::uint32_t next = 0;

@@ -17,8 +17,8 @@
 namespace driftd::api {
 
 struct Grouping {
-  bool by_label = false;                                // items of one label are a group; `of` is empty
-  std::unordered_map<std::string, std::string> of;      // an item's uri or id to the name of its group
+  bool by_label = false;                            // items of one label are a group; `of` is empty
+  std::unordered_map<std::string, std::string> of;  // an item's uri or id to the name of its group
 
   [[nodiscard]] bool empty() const { return !by_label && of.empty(); }
 };

@@ -17,16 +17,20 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::array<std::string_view, 5> kRawTypes{"image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream"};
+constexpr std::array<std::string_view, 5> kRawTypes{"image/jpeg", "image/png", "image/webp", "image/bmp",
+                                                    "application/octet-stream"};
 
-ImageBytes view_of(std::string_view text) { return {{}, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}}; }
+ImageBytes view_of(std::string_view text) {
+  return {{}, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}};
+}
 
 Vector read_vector(const json::array& numbers) {
   Vector vector;
   for (const auto& number : numbers) {
     boost::system::error_code error;
     vector.push_back(static_cast<float>(number.to_number<double>(error)));
-    if (error || !std::isfinite(vector.back())) throw Error{Errc::invalid_argument, "\"vector\" must hold finite numbers only"};
+    if (error || !std::isfinite(vector.back()))
+      throw Error{Errc::invalid_argument, "\"vector\" must hold finite numbers only"};
   }
   return vector;
 }
@@ -40,7 +44,8 @@ std::variant<ImageBytes, Vector> read_either(const json::object& object) {
   const auto* vector = object.if_contains("vector");
   if (image != nullptr && vector == nullptr && image->is_string()) {
     auto bytes = decode_base64(image->as_string());
-    if (!bytes) throw Error{Errc::invalid_argument, "\"image\" is not base64 (RFC 4648, with padding, without line breaks)"};
+    if (!bytes)
+      throw Error{Errc::invalid_argument, "\"image\" is not base64 (RFC 4648, with padding, without line breaks)"};
     ImageBytes decoded{std::move(*bytes), {}};
     decoded.bytes = decoded.owned;
     return decoded;
@@ -71,7 +76,8 @@ std::variant<ImageBytes, Vector> read_any(const Request& request) {
   if (type == "multipart/form-data") return read_multipart(content_type, request.body);
   if (type == "application/json") return read_json(request.body);
   throw Error{Errc::unsupported_media,
-              "send the image as the body with Content-Type image/jpeg, image/png, image/webp or image/bmp, as field \"file\" of "
+              "send the image as the body with Content-Type image/jpeg, image/png, image/webp or image/bmp, as field "
+              "\"file\" of "
               "multipart/form-data, or as application/json {\"image\": \"<base64>\"}"};
 }
 
@@ -81,7 +87,8 @@ std::string media_type(const Request& request) {
   const auto content_type = request.header("content-type").value_or("");
   std::string type{content_type.substr(0, content_type.find(';'))};
   while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return type;
 }
 
@@ -91,7 +98,8 @@ std::variant<ImageBytes, Vector> within(std::variant<ImageBytes, Vector> body, s
   if (const auto* image = std::get_if<ImageBytes>(&body)) {
     if (image->bytes.empty()) throw Error{Errc::invalid_argument, "the body holds no image: it is empty"};
     if (image->bytes.size() > max_image_bytes) {
-      throw Error{Errc::too_large, "the image has " + std::to_string(image->bytes.size()) + " bytes, over the limit of " + std::to_string(max_image_bytes)};
+      throw Error{Errc::too_large, "the image has " + std::to_string(image->bytes.size()) +
+                                       " bytes, over the limit of " + std::to_string(max_image_bytes)};
     }
   }
   return body;

@@ -1,7 +1,7 @@
 // What the body of a score request holds: an image, or a ready embedding.
 //
-// Thread-safe: a pure function. Throws Error: unsupported_media for a content type that is not listed in the text, invalid_argument
-// for a malformed body, too_large for an image over the limit.
+// Thread-safe: a pure function. Throws Error: unsupported_media for a content type that is not listed in the text,
+// invalid_argument for a malformed body, too_large for an image over the limit.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -15,7 +15,8 @@
 
 namespace driftd::api {
 
-// The image's bytes, owned or pointing into the request's body: a raw or multipart image is not copied between socket and decoder.
+// The image's bytes, owned or pointing into the request's body: a raw or multipart image is not copied between socket
+// and decoder.
 struct ImageBytes {
   std::vector<std::uint8_t> owned;
   std::span<const std::uint8_t> bytes;  // of owned, or of the request
@@ -27,6 +28,7 @@ using Vector = std::vector<float>;
 
 [[nodiscard]] std::variant<ImageBytes, Vector> read_image_body(const Request& request, std::size_t max_image_bytes);
 // The same of a JSON object's "image" or "vector", one of them, beside fields of the caller's.
-[[nodiscard]] std::variant<ImageBytes, Vector> read_image_fields(const boost::json::object& object, std::size_t max_image_bytes);
+[[nodiscard]] std::variant<ImageBytes, Vector> read_image_fields(const boost::json::object& object,
+                                                                 std::size_t max_image_bytes);
 
 }  // namespace driftd::api

@@ -11,7 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+bool hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
 
 std::vector<ImageSource> list_folder(const fs::path& root) {
   std::vector<ImageSource> sources;

@@ -18,7 +18,8 @@ index::Item item_in(const std::string& line) {
   if (error || !value.is_object()) throw Error{Errc::invalid_argument, "this is no JSON object"};
   const auto& object = value.as_object();
   const auto* metadata = object.if_contains("metadata");
-  return {text_field(object, "id"), text_field(object, "label"), text_field(object, "uri"), metadata == nullptr ? "" : json::serialize(*metadata)};
+  return {text_field(object, "id"), text_field(object, "label"), text_field(object, "uri"),
+          metadata == nullptr ? "" : json::serialize(*metadata)};
 }
 
 }  // namespace
@@ -37,7 +38,8 @@ std::vector<index::Item> items_for(const std::filesystem::path& file, std::size_
     }
   }
   if (items.size() != rows) {
-    throw Error{Errc::invalid_argument, file.string() + " has " + std::to_string(items.size()) + " lines for " + std::to_string(rows) + " vectors"};
+    throw Error{Errc::invalid_argument, file.string() + " has " + std::to_string(items.size()) + " lines for " +
+                                            std::to_string(rows) + " vectors"};
   }
   for (std::size_t row = 0; row < rows; ++row) {
     if (items[row].id.empty()) items[row].id = prefix + "-" + std::to_string(row);

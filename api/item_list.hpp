@@ -14,6 +14,7 @@
 namespace driftd::api {
 
 // An item without an id of its own is named prefix-row. No file (an empty path): only that.
-[[nodiscard]] std::vector<index::Item> items_for(const std::filesystem::path& file, std::size_t rows, const std::string& prefix);
+[[nodiscard]] std::vector<index::Item> items_for(const std::filesystem::path& file, std::size_t rows,
+                                                 const std::string& prefix);
 
 }  // namespace driftd::api

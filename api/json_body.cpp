@@ -73,7 +73,8 @@ std::vector<std::string> JsonBody::texts(std::string_view field, std::size_t mos
   if (value == nullptr) return {};
   const auto is_short = [&](const json::value& v) { return v.is_string() && v.as_string().size() <= max_bytes; };
   if (!value->is_array() || value->as_array().size() > most || !std::ranges::all_of(value->as_array(), is_short)) {
-    refuse(field, "must be a list of at most " + std::to_string(most) + " texts of at most " + std::to_string(max_bytes) + " bytes");
+    refuse(field, "must be a list of at most " + std::to_string(most) + " texts of at most " +
+                      std::to_string(max_bytes) + " bytes");
   }
   return json::value_to<std::vector<std::string>>(*value);
 }

@@ -24,7 +24,8 @@ class JsonBody {
   [[nodiscard]] bool has(std::string_view field) const { return object_.contains(field); }
   // At most `max_bytes`, without control characters but line breaks and tabs; "" when it is missing.
   [[nodiscard]] std::string text(std::string_view field, std::size_t max_bytes) const;
-  [[nodiscard]] std::optional<std::int64_t> integer(std::string_view field, std::int64_t least, std::int64_t most) const;
+  [[nodiscard]] std::optional<std::int64_t> integer(std::string_view field, std::int64_t least,
+                                                    std::int64_t most) const;
   [[nodiscard]] std::optional<bool> flag(std::string_view field) const;
   // A list of at most `most` texts of at most `max_bytes` each; empty when it is missing.
   [[nodiscard]] std::vector<std::string> texts(std::string_view field, std::size_t most, std::size_t max_bytes) const;

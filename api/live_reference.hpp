@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <string>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -29,10 +29,10 @@ class LiveReference {
     // 0: never.
     double compact_share = 0.1;
     std::size_t compact_min = 50;
-    index::Device device = {};  // where searches run
+    index::Device device = {};              // where searches run
     index::Segment::Progress opening = {};  // while the constructor loads
-    bool pictures = true;  // whether its training images may be shown
-    std::size_t keep_versions = 2;  // besides the live one and snapshots; compaction removes older ones
+    bool pictures = true;                   // whether its training images may be shown
+    std::size_t keep_versions = 2;          // besides the live one and snapshots; compaction removes older ones
   };
   struct Compaction {
     bool running = false;
@@ -42,14 +42,17 @@ class LiveReference {
 
   // Keeps a reference to the bundle, which must outlive it. changed() is called after every change, on any thread.
   // Throws what open_reference() throws.
-  LiveReference(const std::filesystem::path& directory, const embed::Bundle& bundle, Options options, std::function<void()> changed);
+  LiveReference(const std::filesystem::path& directory, const embed::Bundle& bundle, Options options,
+                std::function<void()> changed);
   ~LiveReference();
 
   [[nodiscard]] Reference current() const { return {collection_->snapshot()}; }
   [[nodiscard]] const index::Collection& collection() const { return *collection_; }
   [[nodiscard]] const std::string& read_only() const { return read_only_; }  // why; empty: writable
   [[nodiscard]] bool shows_pictures() const { return options_.pictures; }
-  [[nodiscard]] Compaction compaction() const { return compaction_.with([](const auto& c) { return c; }); }
+  [[nodiscard]] Compaction compaction() const {
+    return compaction_.with([](const auto& c) { return c; });
+  }
 
   // As index::Collection's, each durable on return.
   index::Written upsert(std::vector<index::NewItem> items);

@@ -17,7 +17,8 @@ int exit_code_of(driftd::Errc code) {
   using driftd::Errc;
   switch (code) {
     case Errc::invalid_argument:
-    case Errc::conflict: return 2;
+    case Errc::conflict:
+      return 2;
     case Errc::unsupported_media:
     case Errc::undecodable:
     case Errc::too_large:
@@ -26,14 +27,16 @@ int exit_code_of(driftd::Errc code) {
     case Errc::deadline:
     case Errc::no_space:
     case Errc::corrupt:
-    case Errc::internal: return 1;
+    case Errc::internal:
+      return 1;
   }
   return 1;
 }
 
-// OpenMP's threads spin while they wait for the next batch. That costs power and, as soon as anything else wants the cores, most of the
-// speed: LibTorch's two threads beside two busy decoders ran seven times slower. The OpenMP library reads the setting once, when it is
-// loaded, so the program starts itself again with it; a user's own OMP_WAIT_POLICY stands. Goes on as it is when that fails.
+// OpenMP's threads spin while they wait for the next batch. That costs power and, as soon as anything else wants the
+// cores, most of the speed: LibTorch's two threads beside two busy decoders ran seven times slower. The OpenMP library
+// reads the setting once, when it is loaded, so the program starts itself again with it; a user's own OMP_WAIT_POLICY
+// stands. Goes on as it is when that fails.
 void wait_without_spinning(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   ::setenv("OMP_WAIT_POLICY", "passive", 1);

@@ -16,9 +16,13 @@ namespace {
 
 namespace json = boost::json;
 
-json::value number(double value) { return std::isfinite(value) ? json::value(value) : json::value(nullptr); }
+json::value number(double value) {
+  return std::isfinite(value) ? json::value(value) : json::value(nullptr);
+}
 
-json::value time_or_null(std::int64_t unix_ms) { return unix_ms > 0 ? json::value(rfc3339(unix_ms)) : json::value(nullptr); }
+json::value time_or_null(std::int64_t unix_ms) {
+  return unix_ms > 0 ? json::value(rfc3339(unix_ms)) : json::value(nullptr);
+}
 
 json::value moment(const drift::Moment& m) {
   if (m.image == 0) return nullptr;
@@ -68,8 +72,8 @@ json::array shifts(const std::vector<drift::Shift>& all) {
 
 json::value time_window(const std::optional<drift::TimeWindowSummary>& w) {
   if (!w) return nullptr;
-  return json::object{{"seconds", w->seconds},       {"size", w->size},           {"ood_rate", number(w->ood_rate)},
-                      {"lower", number(w->lower)},   {"upper", number(w->upper)}, {"enough", w->enough}};
+  return json::object{{"seconds", w->seconds},     {"size", w->size},           {"ood_rate", number(w->ood_rate)},
+                      {"lower", number(w->lower)}, {"upper", number(w->upper)}, {"enough", w->enough}};
 }
 
 json::object detectors(const drift::StreamSummary& s) {
@@ -77,20 +81,22 @@ json::object detectors(const drift::StreamSummary& s) {
   for (const auto& [name, reading, pending, alert] : s.detectors) {
     json::array groups;
     for (const auto& group : reading.groups) {
-      groups.push_back(json::object{{"name", group.name}, {"value", number(group.value)}, {"limit", number(group.limit)}});
+      groups.push_back(
+          json::object{{"name", group.name}, {"value", number(group.value)}, {"limit", number(group.limit)}});
     }
-    all[name] = {{"value", number(reading.value)},
-                 {"limit", number(reading.limit)},
-                 {"pending", pending},
-                 {"alert", to_json(alert)},
-                 {"groups", std::move(groups)},
-                 {"channels", shifts(reading.channels)}};
+    all[name] = {
+        {"value", number(reading.value)}, {"limit", number(reading.limit)}, {"pending", pending},
+        {"alert", to_json(alert)},        {"groups", std::move(groups)},    {"channels", shifts(reading.channels)}};
   }
   return all;
 }
 
 json::object search_figures(const index::SearchFigures& s) {
-  return {{"nlist", s.nlist}, {"nprobe", s.nprobe}, {"recall_at_3", number(s.recall)}, {"score_error", number(s.score_error)}, {"sample", s.sample}};
+  return {{"nlist", s.nlist},
+          {"nprobe", s.nprobe},
+          {"recall_at_3", number(s.recall)},
+          {"score_error", number(s.score_error)},
+          {"sample", s.sample}};
 }
 
 }  // namespace
@@ -101,21 +107,35 @@ json::value to_json(const std::optional<drift::AlertSummary>& alert) {
 }
 
 json::object to_json(const Score& s) {
-  json::object object{{"score", number(s.score)},         {"p_value", number(s.p_value)},      {"ood", s.ood}, {"alpha", s.alpha},
-          {"distance", number(s.distance)},   {"threshold", number(s.threshold)},  {"k", s.k},
-          {"neighbours", neighbours(s.neighbours)}};
+  json::object object{{"score", number(s.score)},
+                      {"p_value", number(s.p_value)},
+                      {"ood", s.ood},
+                      {"alpha", s.alpha},
+                      {"distance", number(s.distance)},
+                      {"threshold", number(s.threshold)},
+                      {"k", s.k},
+                      {"neighbours", neighbours(s.neighbours)}};
   if (s.label) object["label"] = *s.label;
   return object;
 }
 
 json::object to_json(const embed::Properties& p) {
-  return {{"brightness", number(p.brightness)}, {"contrast", number(p.contrast)}, {"sharpness", number(p.sharpness)},
-          {"saturation", number(p.saturation)}, {"width", p.width},               {"height", p.height},
-          {"aspect", number(p.aspect())},         {"jpeg_quality", p.jpeg_quality}};
+  return {{"brightness", number(p.brightness)},
+          {"contrast", number(p.contrast)},
+          {"sharpness", number(p.sharpness)},
+          {"saturation", number(p.saturation)},
+          {"width", p.width},
+          {"height", p.height},
+          {"aspect", number(p.aspect())},
+          {"jpeg_quality", p.jpeg_quality}};
 }
 
 json::object to_json(const drift::WindowSummary& w) {
-  return {{"size", w.size}, {"capacity", w.capacity}, {"ood_rate", number(w.ood_rate)}, {"lower", number(w.lower)}, {"upper", number(w.upper)}};
+  return {{"size", w.size},
+          {"capacity", w.capacity},
+          {"ood_rate", number(w.ood_rate)},
+          {"lower", number(w.lower)},
+          {"upper", number(w.upper)}};
 }
 
 json::object to_json(const drift::StreamSummary& s) {
@@ -135,8 +155,12 @@ json::object to_json(const drift::StreamSummary& s) {
 json::object to_json(const drift::Alert& a, std::int64_t silenced_until_ms) {
   json::array evidence;
   for (const auto& e : a.evidence) {
-    evidence.push_back(json::object{{"request_id", e.request_id}, {"image", e.image}, {"score", number(e.score)}, {"p_value", number(e.p_value)},
-                                    {"distance", number(e.distance)}, {"neighbours", neighbours(e.neighbours)}});
+    evidence.push_back(json::object{{"request_id", e.request_id},
+                                    {"image", e.image},
+                                    {"score", number(e.score)},
+                                    {"p_value", number(e.p_value)},
+                                    {"distance", number(e.distance)},
+                                    {"neighbours", neighbours(e.neighbours)}});
   }
   return {{"id", a.id},
           {"stream", a.stream},
@@ -161,7 +185,8 @@ json::object to_json(const drift::Alert& a, std::int64_t silenced_until_ms) {
 json::array to_json(const std::vector<drift::CurvePoint>& curve) {
   json::array all;
   for (const auto& [at, value, limit] : curve) {
-    all.push_back(json::object{{"at", rfc3339(at.at_ms)}, {"image", at.image}, {"value", number(value)}, {"limit", number(limit)}});
+    all.push_back(json::object{
+        {"at", rfc3339(at.at_ms)}, {"image", at.image}, {"value", number(value)}, {"limit", number(limit)}});
   }
   return all;
 }
@@ -172,7 +197,8 @@ json::array label_shares(const std::vector<drift::LabelShare>& shares) {
   json::array all;
   for (const auto& [label, images, share, expected] : shares) {
     const auto ratio = expected > 0 ? json::value(share / expected) : json::value(nullptr);
-    all.push_back(json::object{{"label", label}, {"images", images}, {"share", share}, {"expected", expected}, {"ratio", ratio}});
+    all.push_back(
+        json::object{{"label", label}, {"images", images}, {"share", share}, {"expected", expected}, {"ratio", ratio}});
   }
   return all;
 }
@@ -182,8 +208,12 @@ json::array property_shifts(const std::vector<drift::PropertyShift>& shifts) {
   json::array all;
   for (const auto& [name, median, reference, rank, p] : shifts) {
     const bool upper = rank > 0.5;
-    all.push_back(json::object{{"name", name}, {"median", number(median)}, {"reference_median", number(reference)},
-                               {"direction", upper ? "up" : "down"}, {"rank", number(rank)}, {"p_value", number(p)},
+    all.push_back(json::object{{"name", name},
+                               {"median", number(median)},
+                               {"reference_median", number(reference)},
+                               {"direction", upper ? "up" : "down"},
+                               {"rank", number(rank)},
+                               {"p_value", number(p)},
                                {"meaning", p < kSurely ? json::value(word_for(name, upper)) : json::value(nullptr)}});
   }
   return all;
@@ -193,10 +223,15 @@ json::array look_alikes(const std::vector<drift::LookAlikes>& groups) {
   json::array all;
   for (const auto& g : groups) {
     json::array examples;
-    for (const auto& [request_id, image] : g.examples) examples.push_back(json::object{{"request_id", request_id}, {"image", image}});
-    all.push_back(json::object{{"images", g.images}, {"nearest_label", g.nearest_label}, {"of_label", g.of_label},
-                               {"first_seen", moment(g.first)}, {"last_seen", moment(g.last)},
-                               {"examples", std::move(examples)}, {"neighbours", neighbours(g.neighbours)}});
+    for (const auto& [request_id, image] : g.examples)
+      examples.push_back(json::object{{"request_id", request_id}, {"image", image}});
+    all.push_back(json::object{{"images", g.images},
+                               {"nearest_label", g.nearest_label},
+                               {"of_label", g.of_label},
+                               {"first_seen", moment(g.first)},
+                               {"last_seen", moment(g.last)},
+                               {"examples", std::move(examples)},
+                               {"neighbours", neighbours(g.neighbours)}});
   }
   return all;
 }
@@ -217,19 +252,24 @@ json::object to_json(const drift::Breakdown& b) {
 json::array to_json(const std::vector<drift::Picture>& pictures, const std::string& alert) {
   json::array all;
   for (const auto& p : pictures) {
-    all.push_back(json::object{{"request_id", p.request_id}, {"url", "/v1/alerts/" + alert + "/images/" + std::to_string(p.n)}, {"width", p.width}, {"height", p.height}});
+    all.push_back(json::object{{"request_id", p.request_id},
+                               {"url", "/v1/alerts/" + alert + "/images/" + std::to_string(p.n)},
+                               {"width", p.width},
+                               {"height", p.height}});
   }
   return all;
 }
 
 json::array to_json(const std::vector<drift::HistoryEntry>& history) {
   json::array all;
-  for (const auto& e : history) all.push_back(json::object{{"at", rfc3339(e.at_ms)}, {"what", e.what}, {"who", e.who}, {"note", e.note}});
+  for (const auto& e : history)
+    all.push_back(json::object{{"at", rfc3339(e.at_ms)}, {"what", e.what}, {"who", e.who}, {"note", e.note}});
   return all;
 }
 
 json::object to_json(const drift::Silence& s) {
-  return {{"id", s.id}, {"streams", s.streams}, {"from", rfc3339(s.from_ms)}, {"until", rfc3339(s.until_ms)}, {"who", s.who}, {"note", s.note}};
+  return {{"id", s.id},   {"streams", s.streams}, {"from", rfc3339(s.from_ms)}, {"until", rfc3339(s.until_ms)},
+          {"who", s.who}, {"note", s.note}};
 }
 
 json::object to_json(const drift::Delivery& d) {
@@ -248,11 +288,19 @@ json::object to_json(const drift::Delivery& d) {
 json::object to_json(const drift::Accuracy& a, const std::optional<AccuracyReading>& watch) {
   json::value detector;
   if (watch) {
-    detector = json::object{{"expected", watch->expected}, {"tolerated", watch->tolerated}, {"value", number(watch->value)},
-                            {"limit", watch->limit},       {"alert", to_json(watch->alert)}};
+    detector = json::object{{"expected", watch->expected},
+                            {"tolerated", watch->tolerated},
+                            {"value", number(watch->value)},
+                            {"limit", watch->limit},
+                            {"alert", to_json(watch->alert)}};
   }
-  return {{"stream", a.stream},     {"labels", a.total},        {"window", a.size}, {"rate", number(a.rate)},
-          {"lower", number(a.lower)}, {"upper", number(a.upper)}, {"detector", std::move(detector)}};
+  return {{"stream", a.stream},
+          {"labels", a.total},
+          {"window", a.size},
+          {"rate", number(a.rate)},
+          {"lower", number(a.lower)},
+          {"upper", number(a.upper)},
+          {"detector", std::move(detector)}};
 }
 
 json::object to_json(const drift::RetrainRequest& r) {
@@ -265,9 +313,9 @@ json::object to_json(const drift::RetrainRequest& r) {
   json::value trial;  // null: not tried
   if (r.trial) {
     const auto bounds = drift::wilson(r.trial->ood, r.trial->images);
-    trial = json::object{{"at", rfc3339(r.trial->at_ms)},  {"version", r.trial->version},   {"images", r.trial->images}, {"ood", r.trial->ood},
-                         {"lower", bounds.lower},          {"upper", bounds.upper},         {"live_ood", r.trial->live_ood},
-                         {"passed", r.trial->passed}};
+    trial = json::object{{"at", rfc3339(r.trial->at_ms)}, {"version", r.trial->version}, {"images", r.trial->images},
+                         {"ood", r.trial->ood},           {"lower", bounds.lower},       {"upper", bounds.upper},
+                         {"live_ood", r.trial->live_ood}, {"passed", r.trial->passed}};
   }
   return {{"id", r.id},
           {"reference", r.reference},
@@ -283,8 +331,12 @@ json::object to_json(const drift::RetrainRequest& r) {
 
 json::object to_json(const drift::ReviewItem& i) {
   json::value picture;
-  if (i.image_bytes > 0) picture = json::object{{"url", "/v1/review/" + i.id + "/image"}, {"width", i.width}, {"height", i.height}, {"bytes", i.image_bytes}};
-  const auto text_or_null = [](const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); };
+  if (i.image_bytes > 0)
+    picture = json::object{
+        {"url", "/v1/review/" + i.id + "/image"}, {"width", i.width}, {"height", i.height}, {"bytes", i.image_bytes}};
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? json::value(nullptr) : json::value(text);
+  };
   return {{"id", i.id},
           {"source", name_of(i.source)},
           {"state", name_of(i.state)},
@@ -310,12 +362,21 @@ json::object to_json(const drift::ReviewItem& i) {
 json::object to_json(const drift::ReviewEstimate& e) {
   const auto share = [&](std::size_t count) {
     const auto bounds = drift::wilson(count, e.judged);
-    const auto rate = e.judged == 0 ? json::value(nullptr) : json::value(static_cast<double>(count) / static_cast<double>(e.judged));
+    const auto rate =
+        e.judged == 0 ? json::value(nullptr) : json::value(static_cast<double>(count) / static_cast<double>(e.judged));
     return json::object{{"count", count}, {"rate", rate}, {"lower", bounds.lower}, {"upper", bounds.upper}};
   };
-  return {{"stream", e.sample.stream},   {"reference", e.sample.reference}, {"since", time_or_null(e.sample.since_ms)}, {"images", e.sample.seen},
-          {"missed", e.sample.missed},   {"sample", e.size},                {"waiting", e.waiting},                     {"judged", e.judged},
-          {"flagged", share(e.flagged)}, {"ood", share(e.ood)},             {"wrong", share(e.wrong)}};
+  return {{"stream", e.sample.stream},
+          {"reference", e.sample.reference},
+          {"since", time_or_null(e.sample.since_ms)},
+          {"images", e.sample.seen},
+          {"missed", e.sample.missed},
+          {"sample", e.size},
+          {"waiting", e.waiting},
+          {"judged", e.judged},
+          {"flagged", share(e.flagged)},
+          {"ood", share(e.ood)},
+          {"wrong", share(e.wrong)}};
 }
 
 namespace {
@@ -325,7 +386,9 @@ json::array false_alarms(const drift::Calibration& calibration) {
   json::array rates;
   for (const double alpha : {0.1, 0.05, 0.01}) {
     const auto [expected, interval] = drift::coverage_of(calibration, alpha);
-    if (expected > 0) rates.push_back(json::object{{"alpha", alpha}, {"expected", expected}, {"lower", interval.lower}, {"upper", interval.upper}});
+    if (expected > 0)
+      rates.push_back(
+          json::object{{"alpha", alpha}, {"expected", expected}, {"lower", interval.lower}, {"upper", interval.upper}});
   }
   return rates;
 }
@@ -359,8 +422,10 @@ json::object to_json(const Reference& r) {
 }
 
 json::object to_json(const index::VersionInfo& v) {
-  return {{"version", v.record.version}, {"live", v.live},      {"snapshot", v.record.snapshot}, {"created", v.record.created},
-          {"origin", v.record.origin},   {"note", v.record.note}, {"changes", v.record.changes}};
+  return {{"version", v.record.version},   {"live", v.live},
+          {"snapshot", v.record.snapshot}, {"created", v.record.created},
+          {"origin", v.record.origin},     {"note", v.record.note},
+          {"changes", v.record.changes}};
 }
 
 json::object to_json(const index::Item& item) {
@@ -369,7 +434,9 @@ json::object to_json(const index::Item& item) {
   return object;
 }
 
-json::array to_json(const std::vector<Neighbour>& found) { return neighbours(found); }
+json::array to_json(const std::vector<Neighbour>& found) {
+  return neighbours(found);
+}
 
 Response json_response(const json::object& object, int status) {
   Response response;

@@ -33,8 +33,8 @@ namespace driftd::api {
 // null where there is no alert.
 [[nodiscard]] boost::json::value to_json(const std::optional<drift::AlertSummary>& alert);
 [[nodiscard]] boost::json::object to_json(const drift::StreamSummary& stream);
-// What lists and notices say; the curve, the breakdown and the pictures are for one alert alone. silenced_until_ms: 0 when
-// nothing silences its stream.
+// What lists and notices say; the curve, the breakdown and the pictures are for one alert alone. silenced_until_ms: 0
+// when nothing silences its stream.
 [[nodiscard]] boost::json::object to_json(const drift::Alert& alert, std::int64_t silenced_until_ms = 0);
 // {"at", "image", "value", "limit"} each; limit: null where there was none.
 [[nodiscard]] boost::json::array to_json(const std::vector<drift::CurvePoint>& curve);

@@ -13,7 +13,8 @@ index::NewItem new_item(const ReviewItem& item, std::vector<float> vector) {
   return {{"review-" + item.id, item.label, "review:" + item.id, {}}, std::move(vector), {}};
 }
 
-LiveReference& reference_for(const References& references, const std::string& model, const std::vector<ReviewItem>& items) {
+LiveReference& reference_for(const References& references, const std::string& model,
+                             const std::vector<ReviewItem>& items) {
   const auto name = name_of_reference(items.front().reference);
   for (const auto& item : items) {
     if (item.model != model) {
@@ -27,10 +28,11 @@ LiveReference& reference_for(const References& references, const std::string& mo
   return writable_reference(references, name);
 }
 
-NewNormal accept_as_normal(ReviewDesk& desk, const std::vector<ReviewItem>& items, const std::string& who, const std::string& note,
-                           std::int64_t now_ms) {
+NewNormal accept_as_normal(ReviewDesk& desk, const std::vector<ReviewItem>& items, const std::string& who,
+                           const std::string& note, std::int64_t now_ms) {
   if (items.empty()) {
-    throw Error{Errc::conflict, "no image of this stream is labelled and not yet accepted; label some first: PATCH /v1/review/{id}"};
+    throw Error{Errc::conflict,
+                "no image of this stream is labelled and not yet accepted; label some first: PATCH /v1/review/{id}"};
   }
   auto& live = reference_for(desk.references, desk.model, items);
   NewNormal result{.accepted = items.size()};

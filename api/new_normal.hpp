@@ -26,7 +26,8 @@ struct ReviewDesk {
 
 // The one reference that all of these images were scored against. Throws Error: not_found, conflict (read-only, several
 // references, an embedding of another model).
-[[nodiscard]] LiveReference& reference_for(const References& references, const std::string& model, const std::vector<drift::ReviewItem>& items);
+[[nodiscard]] LiveReference& reference_for(const References& references, const std::string& model,
+                                           const std::vector<drift::ReviewItem>& items);
 
 struct NewNormal {
   std::size_t accepted = 0;
@@ -37,7 +38,7 @@ struct NewNormal {
 
 // Takes a snapshot, adds the images to the live version (durable on return) and begins a compaction. Throws Error:
 // conflict where there is no image, and what reference_for() and LiveReference::upsert() throw.
-[[nodiscard]] NewNormal accept_as_normal(ReviewDesk& desk, const std::vector<drift::ReviewItem>& items, const std::string& who,
-                                         const std::string& note, std::int64_t now_ms);
+[[nodiscard]] NewNormal accept_as_normal(ReviewDesk& desk, const std::vector<drift::ReviewItem>& items,
+                                         const std::string& who, const std::string& note, std::int64_t now_ms);
 
 }  // namespace driftd::api

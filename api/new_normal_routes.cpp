@@ -16,12 +16,16 @@ constexpr std::size_t kBody = 256 << 10;
 constexpr std::size_t kMostItems = 5000;
 
 // Those that the caller lists, or all of the stream that a person has labelled.
-std::vector<drift::ReviewItem> approved(const ReviewService& review, const drift::Alert& alert, const std::vector<std::string>& ids) {
+std::vector<drift::ReviewItem> approved(const ReviewService& review, const drift::Alert& alert,
+                                        const std::vector<std::string>& ids) {
   std::vector<drift::ReviewItem> items;
   for (const auto& id : ids) {
     auto item = review.store().item(id);
-    if (!item) throw Error{Errc::not_found, "there is no image " + id + " in the review queue; it may have made room for another one"};
-    if (item->stream != alert.stream) throw Error{Errc::conflict, "image " + id + " is of another stream than the alert"};
+    if (!item)
+      throw Error{Errc::not_found,
+                  "there is no image " + id + " in the review queue; it may have made room for another one"};
+    if (item->stream != alert.stream)
+      throw Error{Errc::conflict, "image " + id + " is of another stream than the alert"};
     if (item->state != drift::ReviewState::labelled) {
       throw Error{Errc::conflict, "image " + id + " is " + std::string{name_of(item->state)} + ", not labelled"};
     }
@@ -44,7 +48,8 @@ Response accept(const drift::Monitor& monitor, AlertService& alerts, ReviewDesk&
   const auto now = now_ms();
   const auto done = accept_as_normal(desk, items, author.who, "before alert " + id + " was accepted as normal", now);
   alerts.note(monitor, id, drift::kAccepted, author,
-              std::to_string(done.accepted) + " images joined " + done.reference + "; version " + std::to_string(done.rollback_version) + " is as it was before",
+              std::to_string(done.accepted) + " images joined " + done.reference + "; version " +
+                  std::to_string(done.rollback_version) + " is as it was before",
               now);
   return json_response({{"alert", id},
                         {"accepted", done.accepted},
@@ -55,9 +60,12 @@ Response accept(const drift::Monitor& monitor, AlertService& alerts, ReviewDesk&
 
 }  // namespace
 
-void add_new_normal_routes(Router& router, boost::asio::thread_pool& pool, const drift::Monitor& monitor, AlertService& alerts, ReviewDesk desk) {
-  router.add({"POST", "/v1/alerts/{id}/accept", kBody,
-              on_pool(pool, [&monitor, &alerts, desk](const Request& r) mutable { return accept(monitor, alerts, desk, r); })});
+void add_new_normal_routes(Router& router, boost::asio::thread_pool& pool, const drift::Monitor& monitor,
+                           AlertService& alerts, ReviewDesk desk) {
+  router.add(
+      {"POST", "/v1/alerts/{id}/accept", kBody, on_pool(pool, [&monitor, &alerts, desk](const Request& r) mutable {
+         return accept(monitor, alerts, desk, r);
+       })});
 }
 
 }  // namespace driftd::api

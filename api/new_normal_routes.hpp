@@ -11,6 +11,7 @@
 
 namespace driftd::api {
 
-void add_new_normal_routes(Router& router, boost::asio::thread_pool& pool, const drift::Monitor& monitor, AlertService& alerts, ReviewDesk desk);
+void add_new_normal_routes(Router& router, boost::asio::thread_pool& pool, const drift::Monitor& monitor,
+                           AlertService& alerts, ReviewDesk desk);
 
 }  // namespace driftd::api

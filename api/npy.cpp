@@ -16,11 +16,14 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
-  throw Error{Errc::invalid_argument, path.string() + " " + why + "; save the vectors with numpy.save(file, numpy.ascontiguousarray(vectors, \"<f4\"))"};
+  throw Error{Errc::invalid_argument,
+              path.string() + " " + why +
+                  "; save the vectors with numpy.save(file, numpy.ascontiguousarray(vectors, \"<f4\"))"};
 }
 
 // The text of the header, and where the numbers begin.
-std::pair<std::string_view, std::size_t> header_of(const std::vector<std::uint8_t>& file, const std::filesystem::path& path) {
+std::pair<std::string_view, std::size_t> header_of(const std::vector<std::uint8_t>& file,
+                                                   const std::filesystem::path& path) {
   constexpr std::string_view kMagic{"\x93NUMPY"};
   const std::string_view bytes{reinterpret_cast<const char*>(file.data()), file.size()};
   if (!bytes.starts_with(kMagic) || bytes.size() < 12) refuse(path, "is no .npy file");
@@ -68,8 +71,8 @@ Matrix read_npy(const std::filesystem::path& path) {
   const std::size_t width = wide ? sizeof(double) : sizeof(float);
   const auto size = file.size() - first;
   if (cols > size / width || rows != size / width / cols || rows * cols * width != size) {
-    throw Error{Errc::corrupt, path.string() + " holds " + std::to_string(size) + " bytes of numbers, not the " + std::to_string(rows) + " x " +
-                                   std::to_string(cols) + " that its header names"};
+    throw Error{Errc::corrupt, path.string() + " holds " + std::to_string(size) + " bytes of numbers, not the " +
+                                   std::to_string(rows) + " x " + std::to_string(cols) + " that its header names"};
   }
   Matrix matrix{rows, cols};
   if (!wide) {

@@ -28,11 +28,14 @@ std::string query_text(const Request& request, const std::string& name, const st
 std::size_t page_limit(const Request& request) {
   if (!request.query.contains("limit")) return kDefault;
   const auto limit = number_of(query_text(request, "limit"));
-  if (!limit || *limit < 1 || *limit > kMost) throw Error{Errc::invalid_argument, "limit must be a whole number from 1 to 500"};
+  if (!limit || *limit < 1 || *limit > kMost)
+    throw Error{Errc::invalid_argument, "limit must be a whole number from 1 to 500"};
   return static_cast<std::size_t>(*limit);
 }
 
-std::string to_text(const Cursor& cursor) { return std::to_string(cursor.number) + (cursor.id.empty() ? "" : "." + cursor.id); }
+std::string to_text(const Cursor& cursor) {
+  return std::to_string(cursor.number) + (cursor.id.empty() ? "" : "." + cursor.id);
+}
 
 std::optional<Cursor> page_cursor(const Request& request) {
   if (!request.query.contains("cursor")) return std::nullopt;

@@ -1,5 +1,5 @@
-// From the bytes of an image to what the model reads: the one path that index build, service, offline score and audit share, so that
-// an image can never look drifted because it was prepared in another way.
+// From the bytes of an image to what the model reads: the one path that index build, service, offline score and audit
+// share, so that an image can never look drifted because it was prepared in another way.
 //
 // Thread-safe: a pure function.
 #pragma once

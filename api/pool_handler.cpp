@@ -10,7 +10,9 @@ namespace {
 namespace asio = boost::asio;
 using Answer = std::function<Response(const Request&)>;
 
-asio::awaitable<Response> run(const Answer& answer, Request request) { co_return answer(request); }
+asio::awaitable<Response> run(const Answer& answer, Request request) {
+  co_return answer(request);
+}
 
 asio::awaitable<Response> run_on(asio::thread_pool& pool, const Answer& answer, Request request) {
   co_return co_await asio::co_spawn(pool, run(answer, std::move(request)), asio::use_awaitable);

@@ -32,10 +32,11 @@ void Progress::show(Clock::time_point now) {
   const double left = rate > 0 ? static_cast<double>(total_ - done_) / rate : 0;
   const int filled = total_ > 0 ? static_cast<int>(24 * done_ / total_) : 24;
   if (terminal_) {
-    std::fprintf(stderr, "\r%s [%.*s%*s] %zu/%zu  %.0f/s  %.0f s left \033[K", what_.c_str(), filled, "########################",
-                 24 - filled, "", done_, total_, rate, left);
+    std::fprintf(stderr, "\r%s [%.*s%*s] %zu/%zu  %.0f/s  %.0f s left \033[K", what_.c_str(), filled,
+                 "########################", 24 - filled, "", done_, total_, rate, left);
   } else {
-    std::fprintf(stderr, "%s: %zu of %zu, %.0f/s, %.0f s, %.0f s left\n", what_.c_str(), done_, total_, rate, seconds, left);
+    std::fprintf(stderr, "%s: %zu of %zu, %.0f/s, %.0f s, %.0f s left\n", what_.c_str(), done_, total_, rate, seconds,
+                 left);
   }
 }
 

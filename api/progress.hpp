@@ -1,5 +1,5 @@
-// Tells a person how far long work has come: a bar with rate and time left on a terminal, a line every 10 s elsewhere, nothing when
-// quiet. Writes to stderr. Confined to one thread.
+// Tells a person how far long work has come: a bar with rate and time left on a terminal, a line every 10 s elsewhere,
+// nothing when quiet. Writes to stderr. Confined to one thread.
 #pragma once
 
 #include <chrono>

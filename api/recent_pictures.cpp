@@ -7,7 +7,9 @@
 namespace driftd::api {
 namespace {
 
-std::size_t size_of(const RecentPictures::Image& image) { return image.request->body.size() + sizeof image; }
+std::size_t size_of(const RecentPictures::Image& image) {
+  return image.request->body.size() + sizeof image;
+}
 
 }  // namespace
 
@@ -26,16 +28,19 @@ void RecentPictures::push(std::string_view name, Image image) {
     if (found == state.streams.end()) found = state.streams.emplace(name, Stream{}).first;
     auto& stream = found->second;
     const auto newest = image.image;
-    while (!stream.images.empty() && (stream.images.front().image + window_ <= newest || stream.images.front().image > newest)) {
+    while (!stream.images.empty() &&
+           (stream.images.front().image + window_ <= newest || stream.images.front().image > newest)) {
       drop(state, stream, stream.images.begin());  // out of the window, or of a stream that began again
     }
     stream.images.push_back(std::move(image));
     stream.bytes += size;
     state.bytes += size;
     while (state.bytes > max_bytes_) {
-      const auto most = std::ranges::max_element(state.streams, {}, [](const auto& entry) { return entry.second.bytes; });
+      const auto most =
+          std::ranges::max_element(state.streams, {}, [](const auto& entry) { return entry.second.bytes; });
       auto& images = most->second.images;
-      drop(state, most->second, std::ranges::max_element(images, {}, [](const auto& i) { return std::tuple{i.p_value, -i.score}; }));
+      drop(state, most->second,
+           std::ranges::max_element(images, {}, [](const auto& i) { return std::tuple{i.p_value, -i.score}; }));
       if (images.empty()) state.streams.erase(most);
     }
   });

@@ -1,8 +1,8 @@
-// The newest strange images of each stream as they came, so that an alert can show some of them: what is shown is decoded
-// and made small only then, because most images never are.
+// The newest strange images of each stream as they came, so that an alert can show some of them: what is shown is
+// decoded and made small only then, because most images never are.
 //
-// Thread-safe. One lock, held for some comparisons and the copy of a pointer. Bounded: max_bytes of images in all; where
-// there are more, the stream that has most bytes loses its least strange image. Nothing is written to the disk.
+// Thread-safe. One lock, held for some comparisons and the copy of a pointer. Bounded: max_bytes of images in all;
+// where there are more, the stream that has most bytes loses its least strange image. Nothing is written to the disk.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,8 @@ drift::Neighbours nearest_rows(const index::Segment& items, MatrixView queries, 
 }  // namespace
 
 std::filesystem::path model_directory(const std::string& wanted, const std::filesystem::path& reference) {
-  return wanted.empty() ? std::filesystem::path{index::read_live_manifest(reference).model_directory} : std::filesystem::path{wanted};
+  return wanted.empty() ? std::filesystem::path{index::read_live_manifest(reference).model_directory}
+                        : std::filesystem::path{wanted};
 }
 
 namespace {
@@ -32,10 +33,10 @@ constexpr const char* kCalibrationFile = "calibration.bin";
 constexpr const char* kGivenFile = "calibration.given.bin";
 constexpr const char* kVotedFile = "calibration.voted.bin";
 constexpr const char* kComponentsFile = "components.bin";
-constexpr const char* kGroupsFile = "groups.csv";     // where groups were given
-constexpr const char* kHeldOutFile = "held_out.bin";  // where images were held out
+constexpr const char* kGroupsFile = "groups.csv";         // where groups were given
+constexpr const char* kHeldOutFile = "held_out.bin";      // where images were held out
 constexpr const char* kImageRootFile = "image_root.txt";  // where the images' folder is known
-constexpr const char* kProfileFile = "properties.bin";  // of references that were built from images
+constexpr const char* kProfileFile = "properties.bin";    // of references that were built from images
 
 drift::Calibration calibration_in(const index::Segment& items, const char* file) {
   auto calibration = drift::decode_calibration(std::as_bytes(std::span{items.attachment(file)}));
@@ -73,10 +74,13 @@ CalibrationPlan plan_in(const index::Segment& items) {
 
 }  // namespace
 
-drift::Calibration calibration_of(const index::Segment& items) { return calibration_in(items, kCalibrationFile); }
+drift::Calibration calibration_of(const index::Segment& items) {
+  return calibration_in(items, kCalibrationFile);
+}
 
-std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle, bool writable,
-                                                  const index::Device& device, index::Segment::Progress opening) {
+std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& directory, const embed::Bundle& bundle,
+                                                  bool writable, const index::Device& device,
+                                                  index::Segment::Progress opening) {
   index::CollectionOptions options;
   options.opening = std::move(opening);
   options.writable = writable;
@@ -84,9 +88,10 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
   options.now = [] { return rfc3339(now_ms()); };
   options.companion = [&bundle, directory](const index::Segment& items) -> std::shared_ptr<const void> {
     if (items.manifest().model_hash != bundle.hash) {
-      throw Error{Errc::conflict, directory.string() + " was built with the model " + items.manifest().model_name + "@sha256:" +
-                                      items.manifest().model_hash + ", not with " + bundle.id() +
-                                      "; distances between the vectors of two models mean nothing: build it again with this model"};
+      throw Error{Errc::conflict,
+                  directory.string() + " was built with the model " + items.manifest().model_name +
+                      "@sha256:" + items.manifest().model_hash + ", not with " + bundle.id() +
+                      "; distances between the vectors of two models mean nothing: build it again with this model"};
     }
     auto normal = std::make_shared<Normal>();
     normal->all = calibration_of(items);
@@ -97,9 +102,10 @@ std::unique_ptr<index::Collection> open_reference(const std::filesystem::path& d
     }
     if (items.has_attachment(kGivenFile)) normal->given = calibration_in(items, kGivenFile);
     if (items.has_attachment(kVotedFile)) normal->voted = calibration_in(items, kVotedFile);
-    normal->watch(components_in(items), items.has_attachment(kProfileFile)
-                                            ? drift::decode_profile(std::as_bytes(std::span{items.attachment(kProfileFile)}))
-                                            : drift::Profile{});
+    normal->watch(components_in(items),
+                  items.has_attachment(kProfileFile)
+                      ? drift::decode_profile(std::as_bytes(std::span{items.attachment(kProfileFile)}))
+                      : drift::Profile{});
     return normal;
   };
   return index::Collection::open(directory, std::move(options));
@@ -132,9 +138,12 @@ index::Segment::Attachments attachments(const Normal& normal) {
   return files;
 }
 
-index::Collection::Finish finish_like(const Reference& reference, std::size_t pools, std::function<void(std::size_t)> progress) {
+index::Collection::Finish finish_like(const Reference& reference, std::size_t pools,
+                                      std::function<void(std::size_t)> progress) {
   return [kind = std::string{index::name_of(reference.manifest().kind)}, pools, progress = std::move(progress),
-          same_label = reference.normal().given.has_value(), plan = reference.normal().plan, root = reference.normal().image_root, profile = reference.normal().profile](index::Segment& items, index::Manifest& manifest) {
+          same_label = reference.normal().given.has_value(), plan = reference.normal().plan,
+          root = reference.normal().image_root,
+          profile = reference.normal().profile](index::Segment& items, index::Manifest& manifest) {
     TuningOptions tuning;
     tuning.pools = pools;
     tuning.plan = plan;
@@ -149,17 +158,20 @@ index::Collection::Finish finish_like(const Reference& reference, std::size_t po
   };
 }
 
-Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools, const std::function<void(std::size_t)>& progress,
-                 CalibrationPlan plan) {
+Normal normal_of(const index::Segment& items, drift::Calibration all, bool same_label, std::size_t pools,
+                 const std::function<void(std::size_t)>& progress, CalibrationPlan plan) {
   Normal normal;
   normal.all = std::move(all);
   normal.plan = std::move(plan);
   std::vector<float> vector;
-  auto components = drift::fit_components(items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; });
+  auto components = drift::fit_components(
+      items.size(), [&](std::size_t row) { return std::span<const float>{vector = items.index().vector(row)}; });
   normal.watch(std::move(components), {});
   if (!same_label) return normal;
   if (!normal.plan.held_out.empty()) {
-    throw Error{Errc::invalid_argument, "a reference with held-out images is not calibrated among items of the same label: leave --same-label or the held-out images away"};
+    throw Error{Errc::invalid_argument,
+                "a reference with held-out images is not calibrated among items of the same label: leave --same-label "
+                "or the held-out images away"};
   }
   const auto options = calibration_options(items, pools, progress, normal.plan.grouping);
   normal.given = calibrate_same_label(items, LabelSource::given, options);
@@ -213,8 +225,9 @@ std::vector<float> watched_values(const Reference& reference, std::span<const fl
   for (const auto& property : normal.profile) {
     if (property.ascending.empty()) continue;  // it has no channel
     const auto* name = std::ranges::find(embed::kPropertyNames, property.name);
-    values.push_back(name == embed::kPropertyNames.end() ? std::numeric_limits<float>::quiet_NaN()
-                                                         : all[static_cast<std::size_t>(name - embed::kPropertyNames.begin())]);
+    values.push_back(name == embed::kPropertyNames.end()
+                         ? std::numeric_limits<float>::quiet_NaN()
+                         : all[static_cast<std::size_t>(name - embed::kPropertyNames.begin())]);
   }
   return values;
 }
@@ -223,8 +236,8 @@ double duplicate_distance(const index::Segment& items, std::size_t pools) {
   return drift::default_duplicate_distance(items.metric() == index::Metric::cosine ? 1 : pools);
 }
 
-drift::CalibrationOptions calibration_options(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress,
-                                              const Grouping& grouping) {
+drift::CalibrationOptions calibration_options(const index::Segment& items, std::size_t pools,
+                                              std::function<void(std::size_t)> progress, const Grouping& grouping) {
   drift::CalibrationOptions options;
   options.duplicate_distance = duplicate_distance(items, pools);
   options.progress = std::move(progress);
@@ -234,23 +247,27 @@ drift::CalibrationOptions calibration_options(const index::Segment& items, std::
   return options;
 }
 
-drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress, const CalibrationPlan& plan) {
+drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std::function<void(std::size_t)> progress,
+                             const CalibrationPlan& plan) {
   const auto options = calibration_options(items, pools, std::move(progress), plan.grouping);
   auto calibration = drift::calibrate(
-      items.size(), [&](auto rows, std::size_t k) { return nearest_rows(items, items.index().vectors(rows), k); }, options);
+      items.size(), [&](auto rows, std::size_t k) { return nearest_rows(items, items.index().vectors(rows), k); },
+      options);
   if (plan.held_out.empty()) return calibration;
   auto images = plan.held_out;
   if (items.metric() == index::Metric::cosine) images.vectors = index::scaled_to_unit(images.vectors);
   const auto search = [&](std::span<const std::int64_t> numbers, std::size_t k) {
     Matrix queries{numbers.size(), images.vectors.cols};
-    for (std::size_t i = 0; i < numbers.size(); ++i) std::ranges::copy(images.vectors.row(static_cast<std::size_t>(numbers[i])), queries.row(i).begin());
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      std::ranges::copy(images.vectors.row(static_cast<std::size_t>(numbers[i])), queries.row(i).begin());
     return nearest_rows(items, queries, k);
   };
   drift::rank_held_out(calibration, images, search, options);
   return calibration;
 }
 
-std::vector<Neighbour> nearest(const Reference& reference, std::span<const float> vector, std::size_t k, const index::Filter& filter) {
+std::vector<Neighbour> nearest(const Reference& reference, std::span<const float> vector, std::size_t k,
+                               const index::Filter& filter) {
   const auto found = reference.items->search({1, vector.size(), vector.data()}, k, filter);
   std::vector<Neighbour> neighbours;
   for (std::size_t i = 0; i < k && found.rows[i] >= 0; ++i) {
@@ -265,7 +282,9 @@ const drift::Calibration& calibration_for(const Reference& reference, const Scor
   if (options.among == Among::all) return normal.all;
   const auto& calibration = options.label.empty() ? normal.voted : normal.given;
   if (!calibration) {
-    throw Error{Errc::invalid_argument, reference.id() + " was built without --same-label, so an image cannot be compared with its own label only"};
+    throw Error{
+        Errc::invalid_argument,
+        reference.id() + " was built without --same-label, so an image cannot be compared with its own label only"};
   }
   return *calibration;
 }
@@ -281,8 +300,8 @@ std::string voted_label(const Reference& reference, std::span<const std::int64_t
 }
 
 // Items younger than the calibration bring their own distances (own_distances), which are among all items.
-std::vector<drift::Near> near_of(const Reference& reference, std::span<const float> distances, std::span<const std::int64_t> rows,
-                                 const drift::Calibration& calibration) {
+std::vector<drift::Near> near_of(const Reference& reference, std::span<const float> distances,
+                                 std::span<const std::int64_t> rows, const drift::Calibration& calibration) {
   auto near = drift::near_of(distances, rows, calibration);
   for (std::size_t i = 0; &calibration == &reference.calibration() && i < near.size(); ++i) {
     const auto own = reference.items->attached(static_cast<std::size_t>(rows[i]));
@@ -296,7 +315,8 @@ std::vector<drift::Near> near_of(const Reference& reference, std::span<const flo
 // Of the items that the rows name.
 Matrix vectors_of(const Reference& reference, std::span<const std::int64_t> rows, std::size_t count) {
   Matrix vectors{count, reference.items->dimension()};
-  for (std::size_t i = 0; i < count; ++i) std::ranges::copy(reference.items->vector(static_cast<std::size_t>(rows[i])), vectors.row(i).begin());
+  for (std::size_t i = 0; i < count; ++i)
+    std::ranges::copy(reference.items->vector(static_cast<std::size_t>(rows[i])), vectors.row(i).begin());
   return vectors;
 }
 
@@ -311,8 +331,9 @@ void rank(const drift::Calibration& calibration, const ScoreOptions& options, Sc
   s.ood = s.p_value <= options.alpha;
 }
 
-double statistic_of(const Reference& reference, std::span<const float> vector, std::span<const drift::Near> near, std::span<const std::int64_t> rows,
-                    const drift::Calibration& calibration, const ScoreOptions& options) {
+double statistic_of(const Reference& reference, std::span<const float> vector, std::span<const drift::Near> near,
+                    std::span<const std::int64_t> rows, const drift::Calibration& calibration,
+                    const ScoreOptions& options) {
   if (!drift::needs_vectors(options.rule)) return drift::score(options.rule, near, calibration, options.k);
   std::vector<float> image{vector.begin(), vector.end()};
   if (reference.items->base().metric() == index::Metric::cosine) index::scale_to_unit(image);  // as the items are
@@ -320,8 +341,8 @@ double statistic_of(const Reference& reference, std::span<const float> vector, s
   return drift::score(options.rule, near, calibration, options.k, {image, vectors});
 }
 
-Score score_of(const Reference& reference, std::span<const float> vector, std::span<const float> distances, std::span<const std::int64_t> rows,
-               const ScoreOptions& options) {
+Score score_of(const Reference& reference, std::span<const float> vector, std::span<const float> distances,
+               std::span<const std::int64_t> rows, const ScoreOptions& options) {
   const auto& calibration = calibration_for(reference, options);
   const auto near = near_of(reference, distances, rows, calibration);
   Score s;
@@ -347,12 +368,15 @@ std::vector<Score> score(const Reference& reference, MatrixView vectors, const S
   for (std::size_t i = 0; i < vectors.rows; ++i) {
     const auto rows = std::span{found.rows}.subspan(i * found.k, found.k);
     if (options.among == Among::all) {
-      scores.push_back(score_of(reference, vectors.row(i), std::span{found.distances}.subspan(i * found.k, found.k), rows, options));
+      scores.push_back(
+          score_of(reference, vectors.row(i), std::span{found.distances}.subspan(i * found.k, found.k), rows, options));
       continue;
     }
     const auto label = options.label.empty() ? voted_label(reference, rows) : options.label;
-    const auto same = reference.items->search({1, vectors.cols, vectors.row(i).data()}, drift::kNeighbours, {.label = label});
-    if (same.rows.front() < 0) throw Error{Errc::invalid_argument, reference.id() + " has no item of the label \"" + label + "\""};
+    const auto same =
+        reference.items->search({1, vectors.cols, vectors.row(i).data()}, drift::kNeighbours, {.label = label});
+    if (same.rows.front() < 0)
+      throw Error{Errc::invalid_argument, reference.id() + " has no item of the label \"" + label + "\""};
     scores.push_back(score_of(reference, vectors.row(i), same.distances, same.rows, options));
     scores.back().label = label;
   }

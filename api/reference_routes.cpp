@@ -16,8 +16,8 @@ namespace {
 namespace json = boost::json;
 using boost::asio::awaitable;
 
-constexpr std::size_t kMostItems = 1000;       // of one bulk request
-constexpr std::size_t kBulkBytes = 64 << 20;   // its body
+constexpr std::size_t kMostItems = 1000;      // of one bulk request
+constexpr std::size_t kBulkBytes = 64 << 20;  // its body
 constexpr std::size_t kSmallBody = 64 << 10;
 constexpr std::size_t kMostNeighbours = 1000;
 
@@ -30,15 +30,22 @@ json::object object_of(const std::string& body) {
 
 std::int64_t number_of(const json::object& object, std::string_view key) {
   const auto* value = object.if_contains(key);
-  const auto number = value == nullptr ? boost::system::result<std::int64_t>{boost::system::error_code{json::error::not_number}}
-                                       : json::try_value_to<std::int64_t>(*value);
-  if (!number) throw Error{Errc::invalid_argument, "the body must be a JSON object with the whole number \"" + std::string{key} + "\""};
+  const auto number = value == nullptr
+                          ? boost::system::result<std::int64_t>{boost::system::error_code{json::error::not_number}}
+                          : json::try_value_to<std::int64_t>(*value);
+  if (!number)
+    throw Error{Errc::invalid_argument,
+                "the body must be a JSON object with the whole number \"" + std::string{key} + "\""};
   return *number;
 }
 
-LiveReference& named(const References& references, const Request& request) { return reference_named(references, request.parameters.at("r")); }
+LiveReference& named(const References& references, const Request& request) {
+  return reference_named(references, request.parameters.at("r"));
+}
 
-LiveReference& writable(const References& references, const Request& request) { return writable_reference(references, request.parameters.at("r")); }
+LiveReference& writable(const References& references, const Request& request) {
+  return writable_reference(references, request.parameters.at("r"));
+}
 
 json::object describe(const LiveReference& live) {
   auto object = to_json(live.current());
@@ -54,10 +61,13 @@ json::object describe(const LiveReference& live) {
 }
 
 json::object written_json(const LiveReference& live, const index::Written& written) {
-  return {{"reference", live.collection().name() + "@" + std::to_string(written.version)}, {"version", written.version}, {"revision", written.revision}};
+  return {{"reference", live.collection().name() + "@" + std::to_string(written.version)},
+          {"version", written.version},
+          {"revision", written.revision}};
 }
 
-// --- Items ---------------------------------------------------------------------------------------------------------------
+// --- Items
+// ---------------------------------------------------------------------------------------------------------------
 
 // An item as JSON gives it: its names, and an image or a vector still to be embedded.
 struct ItemBody {
@@ -74,7 +84,8 @@ void require_model(const json::object& object, const embed::Bundle& bundle) {
 
 ItemBody item_of(const json::object& object, const std::string& id, const EmbeddingService& embedding) {
   require_model(object, embedding.bundle());
-  ItemBody body{{id, text_field(object, "label"), text_field(object, "uri"), {}}, read_image_fields(object, embedding.max_image_bytes())};
+  ItemBody body{{id, text_field(object, "label"), text_field(object, "uri"), {}},
+                read_image_fields(object, embedding.max_image_bytes())};
   if (const auto* metadata = object.if_contains("metadata"); metadata != nullptr && !metadata->is_null()) {
     body.item.metadata = json::serialize(*metadata);
   }
@@ -84,7 +95,8 @@ ItemBody item_of(const json::object& object, const std::string& id, const Embedd
 ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
   const auto id = request.parameters.at("id");
   if (media_type(request) == "application/json") return item_of(object_of(request.body), id, embedding);
-  return {{id, query_text(request, "label"), query_text(request, "uri"), query_text(request, "metadata")}, read_image_body(request, embedding.max_image_bytes())};
+  return {{id, query_text(request, "label"), query_text(request, "uri"), query_text(request, "metadata")},
+          read_image_body(request, embedding.max_image_bytes())};
 }
 
 awaitable<Response> put_item(EmbeddingService& embedding, const References& references, Request request) {
@@ -130,8 +142,10 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
   const auto body = object_of(request.body);
   const auto* items = body.if_contains("items");
   if (items == nullptr || !items->is_array() || items->as_array().size() > kMostItems) {
-    throw Error{Errc::invalid_argument, R"(the body must be {"items": [{"id", "vector" or "image", "label", "uri", "metadata"}, ...]}, at most )" +
-                                            std::to_string(kMostItems) + " of them"};
+    throw Error{
+        Errc::invalid_argument,
+        R"(the body must be {"items": [{"id", "vector" or "image", "label", "uri", "metadata"}, ...]}, at most )" +
+            std::to_string(kMostItems) + " of them"};
   }
   std::vector<index::NewItem> sound;
   json::array statuses;
@@ -144,13 +158,16 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
       auto item = item_of(value.as_object(), id, embedding);
       index::check(item.item);
       auto embedded = co_await embedding.embed(std::move(item.content), request.deadline);
-      if (embedded.vector.size() != live.current().items->dimension()) throw Error{Errc::invalid_argument, "the vector has another dimension than the reference's"};
+      if (embedded.vector.size() != live.current().items->dimension())
+        throw Error{Errc::invalid_argument, "the vector has another dimension than the reference's"};
       sound.push_back({std::move(item.item), std::move(embedded.vector), {}});
     } catch (const Error& error) {
       if (error.code() == Errc::deadline || error.code() == Errc::overloaded) throw;
       fault = error.what();
     }
-    statuses.push_back(json::object{{"id", id}, {"status", fault.empty() ? "ok" : "refused"}, {"detail", fault.empty() ? json::value(nullptr) : json::value(fault)}});
+    statuses.push_back(json::object{{"id", id},
+                                    {"status", fault.empty() ? "ok" : "refused"},
+                                    {"detail", fault.empty() ? json::value(nullptr) : json::value(fault)}});
   }
   const auto count = sound.size();
   auto answer = written_json(live, live.upsert(std::move(sound)));
@@ -159,7 +176,8 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
   co_return json_response(answer);
 }
 
-// --- Search ----------------------------------------------------------------------------------------------------------------
+// --- Search
+// ----------------------------------------------------------------------------------------------------------------
 
 awaitable<Response> search(EmbeddingService& embedding, const References& references, Request request) {
   const auto& live = reference_of(references, request);
@@ -168,10 +186,13 @@ awaitable<Response> search(EmbeddingService& embedding, const References& refere
   if (const auto label = request.query.find("label"); label != request.query.end()) filter.label = label->second;
   const auto embedded = co_await embedding.embed(request);
   const auto reference = live.current();
-  co_return json_response({{"request_id", request.id}, {"reference", reference.id()}, {"neighbours", to_json(nearest(reference, embedded.vector, k, filter))}});
+  co_return json_response({{"request_id", request.id},
+                           {"reference", reference.id()},
+                           {"neighbours", to_json(nearest(reference, embedded.vector, k, filter))}});
 }
 
-// --- References and versions -----------------------------------------------------------------------------------------------
+// --- References and versions
+// -----------------------------------------------------------------------------------------------
 
 awaitable<Response> get_references(const References& references, Request) {
   json::array array;
@@ -179,7 +200,9 @@ awaitable<Response> get_references(const References& references, Request) {
   co_return json_response({{"references", std::move(array)}});
 }
 
-awaitable<Response> get_reference(const References& references, Request request) { co_return json_response(describe(named(references, request))); }
+awaitable<Response> get_reference(const References& references, Request request) {
+  co_return json_response(describe(named(references, request)));
+}
 
 awaitable<Response> post_snapshot(const References& references, Request request) {
   auto& live = writable(references, request);
@@ -200,7 +223,8 @@ awaitable<Response> get_snapshots(const References& references, Request request)
 awaitable<Response> delete_snapshot(const References& references, Request request) {
   auto& live = writable(references, request);
   const auto& text = request.parameters.at("version");
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos) throw Error{Errc::not_found, "there is no such version"};
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+    throw Error{Errc::not_found, "there is no such version"};
   live.drop_snapshot(std::stoll(text));
   co_return json_response(describe(live));
 }
@@ -235,13 +259,18 @@ void add_reference_routes(Router& router, EmbeddingService& embedding, const Ref
   // All hop to a worker: any may wait for the disk, or for a writer who does.
   const auto worker = [&](const char* method, const char* pattern, std::size_t limit, auto handler) {
     router.add({method, pattern, limit, [&embedding, &references, handler](Request r) {
-                  return embedding.on_worker([&references, handler](Request inner) { return handler(references, std::move(inner)); }, std::move(r));
+                  return embedding.on_worker(
+                      [&references, handler](Request inner) { return handler(references, std::move(inner)); },
+                      std::move(r));
                 }});
   };
   const auto embedder = [&](const char* method, const char* pattern, std::size_t limit, auto handler) {
     router.add({method, pattern, limit, [&embedding, &references, handler](Request r) {
-                  return embedding.on_worker([&embedding, &references, handler](Request inner) { return handler(embedding, references, std::move(inner)); },
-                                             std::move(r));
+                  return embedding.on_worker(
+                      [&embedding, &references, handler](Request inner) {
+                        return handler(embedding, references, std::move(inner));
+                      },
+                      std::move(r));
                 }});
   };
   worker("GET", "/v1/references", 0, get_references);

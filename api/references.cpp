@@ -6,7 +6,8 @@ namespace driftd::api {
 
 LiveReference& reference_named(const References& references, const std::string& name) {
   const auto found = references.find(name);
-  if (found == references.end()) throw Error{Errc::not_found, "there is no such reference; GET /v1/references lists them"};
+  if (found == references.end())
+    throw Error{Errc::not_found, "there is no such reference; GET /v1/references lists them"};
   return *found->second;
 }
 
@@ -17,10 +18,13 @@ LiveReference& writable_reference(const References& references, const std::strin
 }
 
 const char* why_read_only(const LiveReference& live) {
-  return live.collection().fault().empty() ? "another process writes to it, its directory is not writable, or it is a single segment: see the log"
-                                           : "its files are damaged: see the log";
+  return live.collection().fault().empty()
+             ? "another process writes to it, its directory is not writable, or it is a single segment: see the log"
+             : "its files are damaged: see the log";
 }
 
-std::string name_of_reference(const std::string& id) { return id.substr(0, id.rfind('@')); }
+std::string name_of_reference(const std::string& id) {
+  return id.substr(0, id.rfind('@'));
+}
 
 }  // namespace driftd::api

@@ -49,7 +49,8 @@ std::string facts(const AuditReport& report) {
       {"Expected without drift", percent(plan.alpha) + " (alpha)"},
       {"Limit", report.verdict.condition},
       {"p-values from uniform", number(n.p_ks) + " (Kolmogorov-Smirnov distance)"},
-      {"Rule", plan.rule + ", distances to neighbour " + std::to_string(plan.k) + (plan.per_label ? ", p-values within labels" : "")},
+      {"Rule", plan.rule + ", distances to neighbour " + std::to_string(plan.k) +
+                   (plan.per_label ? ", p-values within labels" : "")},
       {"Reference", plan.reference.id + ", " + std::to_string(plan.reference.items) + " images, sha256 " +
                         plan.reference.sha256.substr(0, 12)},
       {"Model", plan.reference.model.substr(0, plan.reference.model.find(':') + 13)},

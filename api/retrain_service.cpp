@@ -19,7 +19,9 @@ using drift::RetrainStatus;
 
 constexpr const char* kUs = "driftd";
 
-std::string text_of(RetrainStatus status) { return std::string{drift::name_of(status)}; }
+std::string text_of(RetrainStatus status) {
+  return std::string{drift::name_of(status)};
+}
 
 RetrainRequest first_request(const drift::Alert& alert, bool accepted, std::int64_t now_ms) {
   RetrainRequest request;
@@ -47,9 +49,11 @@ void RetrainService::raise(const drift::Alert& alert, std::int64_t now, const st
   const std::scoped_lock lock{mutex_};
   drift::News news;
   const auto all = store_.retrains();
-  const bool known = std::ranges::any_of(all, [&](const auto& r) { return std::ranges::find(r.alerts, alert.id) != r.alerts.end(); });
+  const bool known =
+      std::ranges::any_of(all, [&](const auto& r) { return std::ranges::find(r.alerts, alert.id) != r.alerts.end(); });
   if (known) return save({});
-  const auto open = std::ranges::find_if(all, [&](const auto& r) { return is_open(r.status) && r.reference == alert.reference; });
+  const auto open =
+      std::ranges::find_if(all, [&](const auto& r) { return is_open(r.status) && r.reference == alert.reference; });
   if (open != all.end()) {
     auto request = *open;
     if (!join(request, alert.id, alert.stream)) return save({});
@@ -79,7 +83,8 @@ RetrainRequest RetrainService::change(std::string_view id, const RetrainChange& 
   auto request = *found;
   const bool moves = change.status && *change.status != request.status;
   if (moves && !may_follow(request.status, *change.status)) {
-    throw Error{Errc::conflict, "a request that is " + text_of(request.status) + " cannot become " + text_of(*change.status) +
+    throw Error{Errc::conflict, "a request that is " + text_of(request.status) + " cannot become " +
+                                    text_of(*change.status) +
                                     "; the way is requested, accepted, training, ready, activated"};
   }
   if (moves) request.status = *change.status;
@@ -87,14 +92,16 @@ RetrainRequest RetrainService::change(std::string_view id, const RetrainChange& 
   const bool noted = !change.note.empty() || request.reference_version != found->reference_version;
   if (!moves && !noted) return request;
   request.updated_ms = now;
-  store_.save_retrain(request, {.history = {{now, moves ? text_of(request.status) : "note", change.who, change.note}}}, now);
+  store_.save_retrain(request, {.history = {{now, moves ? text_of(request.status) : "note", change.who, change.note}}},
+                      now);
   if (moves) metrics_.retrain(drift::name_of(request.status));
   look_ = true;
   wake_.notify_all();
   return request;
 }
 
-void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial, const std::string& note, bool activated) {
+void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial, const std::string& note,
+                           bool activated) {
   const std::scoped_lock lock{mutex_};
   auto request = store_.retrain(id);
   if (!request || request->status != RetrainStatus::ready || request->reference_version != trial.version) return;
@@ -111,7 +118,8 @@ void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial
       {{"retrain", request->id}, {"trial", note}});
 }
 
-// --- The command --------------------------------------------------------------------------------------------------------------------
+// --- The command
+// --------------------------------------------------------------------------------------------------------------------
 
 void RetrainService::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
@@ -124,15 +132,19 @@ void RetrainService::run(const std::stop_token& stop) {
       while (!stop.stop_requested()) {
         const auto request = begin_next();
         if (!request) break;
-        const auto input = boost::json::serialize(boost::json::object{{"version", 1}, {"event", kRetrainRequested}, {"retrain", to_json(*request)}});
+        const auto input = boost::json::serialize(
+            boost::json::object{{"version", 1}, {"event", kRetrainRequested}, {"retrain", to_json(*request)}});
         auto result = run_command(config_.command, input + "\n", std::chrono::seconds{config_.command_timeout_s}, stop);
         std::string why = "exit " + std::to_string(result.exit_code);
-        if (result.timed_out) why = "ended after retrain.command_timeout_s";
-        else if (stop.stop_requested() && result.exit_code != 0) why = "ended because driftd stopped";
+        if (result.timed_out)
+          why = "ended after retrain.command_timeout_s";
+        else if (stop.stop_requested() && result.exit_code != 0)
+          why = "ended because driftd stopped";
         end(request->id, result.exit_code, std::move(result.output), why);
       }
     } catch (const std::exception& error) {
-      log(LogLevel::error, "a retrain command could not be run, or its end not be written; will look again", {{"reason", error.what()}});
+      log(LogLevel::error, "a retrain command could not be run, or its end not be written; will look again",
+          {{"reason", error.what()}});
       std::unique_lock lock{mutex_};
       wake_.wait_for(lock, stop, std::chrono::seconds{5}, [] { return false; });
       look_ = true;
@@ -144,7 +156,9 @@ void RetrainService::run(const std::stop_token& stop) {
 std::optional<RetrainRequest> RetrainService::begin_next() {
   const std::scoped_lock lock{mutex_};
   const auto all = store_.retrains();
-  const auto next = std::find_if(all.rbegin(), all.rend(), [](const auto& r) { return r.status == RetrainStatus::accepted && r.command_started_ms == 0; });
+  const auto next = std::find_if(all.rbegin(), all.rend(), [](const auto& r) {
+    return r.status == RetrainStatus::accepted && r.command_started_ms == 0;
+  });
   if (next == all.rend()) return std::nullopt;
   auto request = *next;
   const auto now = now_ms();
@@ -165,18 +179,23 @@ void RetrainService::end(const std::string& id, int exit_code, std::string outpu
   request->updated_ms = now;
   const bool failed = exit_code != 0 && may_follow(request->status, RetrainStatus::failed);
   if (failed) request->status = RetrainStatus::failed;
-  store_.save_retrain(*request, {.history = {{now, failed ? "failed" : "command", kUs, "retrain.command: " + why}}}, now);
+  store_.save_retrain(*request, {.history = {{now, failed ? "failed" : "command", kUs, "retrain.command: " + why}}},
+                      now);
   if (failed) metrics_.retrain("failed");
-  log(failed ? LogLevel::error : LogLevel::info, "retrain command ended", {{"retrain", id}, {"exit_code", std::int64_t{exit_code}}, {"how", why}});
+  log(failed ? LogLevel::error : LogLevel::info, "retrain command ended",
+      {{"retrain", id}, {"exit_code", std::int64_t{exit_code}}, {"how", why}});
 }
 
 // A command that ran when the process was killed: nobody knows how it ended, and it is not begun again.
 void RetrainService::note_interrupted() {
   const auto now = now_ms();
   for (auto request : store_.retrains()) {
-    if (request.command_started_ms == 0 || request.exit_code || !request.output.empty() || !is_open(request.status)) continue;
+    if (request.command_started_ms == 0 || request.exit_code || !request.output.empty() || !is_open(request.status))
+      continue;
     request.output = "(driftd was killed while the command ran; how it ended is not known)";
-    store_.save_retrain(request, {.history = {{now, "command", kUs, "driftd was killed while it ran; how it ended is not known"}}}, now);
+    store_.save_retrain(
+        request, {.history = {{now, "command", kUs, "driftd was killed while it ran; how it ended is not known"}}},
+        now);
   }
 }
 

@@ -30,8 +30,11 @@ std::string note_of(const ShadowReport& report, bool passed) {
   const auto images = report.total.images;
   const auto bounds = drift::wilson(report.total.candidate.ood, images);
   std::array<char, 200> text{};
-  std::snprintf(text.data(), text.size(), "%zu of %zu recent images out of distribution, 95%% bounds %.3f to %.3f, against %zu by the live version: %s",
-                report.total.candidate.ood, images, bounds.lower, bounds.upper, report.total.live.ood, passed ? "passed" : "not passed");
+  std::snprintf(
+      text.data(), text.size(),
+      "%zu of %zu recent images out of distribution, 95%% bounds %.3f to %.3f, against %zu by the live version: %s",
+      report.total.candidate.ood, images, bounds.lower, bounds.upper, report.total.live.ood,
+      passed ? "passed" : "not passed");
   return report.candidate + ": " + text.data();
 }
 
@@ -40,16 +43,22 @@ std::string note_of(const ShadowReport& report, bool passed) {
 bool passes(const RetrainConfig& config, const ShadowReport& report) {
   const auto fires = [](const ShadowStream& stream) {
     const auto& verdicts = stream.candidate.verdicts;
-    return std::ranges::any_of(verdicts, [](const auto& verdict) { return verdict.rule == drift::kRateRule && verdict.fired; });
+    return std::ranges::any_of(verdicts,
+                               [](const auto& verdict) { return verdict.rule == drift::kRateRule && verdict.fired; });
   };
   return report.total.images >= config.activate_min_images &&
          drift::wilson(report.total.candidate.ood, report.total.images).upper <= config.activate_below &&
          std::ranges::none_of(report.streams, fires);
 }
 
-RetrainTrials::RetrainTrials(RetrainConfig config, const References& references, const drift::RecentWindow& recent, Shadow& shadow,
-                             const drift::Store& store, RetrainService& retrain)
-    : config_{std::move(config)}, references_{references}, recent_{recent}, shadow_{shadow}, store_{store}, retrain_{retrain} {
+RetrainTrials::RetrainTrials(RetrainConfig config, const References& references, const drift::RecentWindow& recent,
+                             Shadow& shadow, const drift::Store& store, RetrainService& retrain)
+    : config_{std::move(config)},
+      references_{references},
+      recent_{recent},
+      shadow_{shadow},
+      store_{store},
+      retrain_{retrain} {
   if (config_.activate != "shadow") return;
   worker_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
 }
@@ -71,12 +80,15 @@ void RetrainTrials::run(const std::stop_token& stop) {
     }
     try {
       const auto open = store_.retrains(true);
-      std::erase_if(seen_, [&](const auto& entry) { return std::ranges::find(open, entry.first, &RetrainRequest::id) == open.end(); });
+      std::erase_if(seen_, [&](const auto& entry) {
+        return std::ranges::find(open, entry.first, &RetrainRequest::id) == open.end();
+      });
       for (const auto& request : open) {
         if (!stop.stop_requested() && awaits_trial(request) && has_news(request)) try_out(request);
       }
     } catch (const std::exception& error) {
-      log(LogLevel::error, "retrain requests could not be read; they will be looked at again", {{"reason", error.what()}});
+      log(LogLevel::error, "retrain requests could not be read; they will be looked at again",
+          {{"reason", error.what()}});
     }
   }
 }
@@ -89,7 +101,8 @@ bool RetrainTrials::has_news(const RetrainRequest& request) {
   std::int64_t newest = 0;
   for (const auto& stream : request.streams) {
     const auto recent = recent_.images(stream, name_of_reference(request.reference));
-    images += static_cast<std::size_t>(std::ranges::count_if(recent, [&](const auto& image) { return image.at_ms > since; }));
+    images +=
+        static_cast<std::size_t>(std::ranges::count_if(recent, [&](const auto& image) { return image.at_ms > since; }));
     if (!recent.empty()) newest = std::max(newest, recent.back().at_ms);
   }
   if (images < config_.activate_min_images || seen_[request.id] == newest) return false;
@@ -115,7 +128,8 @@ void RetrainTrials::try_out(const RetrainRequest& request) {
       return;
     }
     trial.passed = false;
-    retrain_.tried(request.id, trial, "the version could not be tried or activated: " + std::string{error.what()}, false);
+    retrain_.tried(request.id, trial, "the version could not be tried or activated: " + std::string{error.what()},
+                   false);
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // A version passes when the upper 95% bound of its OOD rate is at most retrain.activate_below over at least
 // retrain.activate_min_images images, and the rule ood-rate would not have fired on any stream with it. With fewer
-// images it waits for more, and one that did not pass is tried again once so many new ones have come: the drift that it was
-// trained for may only then be the whole of them. Where retrain.activate is "never" nothing is tried.
+// images it waits for more, and one that did not pass is tried again once so many new ones have come: the drift that it
+// was trained for may only then be the whole of them. Where retrain.activate is "never" nothing is tried.
 //
 // Thread-safe: one thread of its own, one trial at a time.
 #pragma once
@@ -27,8 +27,8 @@ namespace driftd::api {
 class RetrainTrials {
  public:
   // Keeps references to all but the configuration.
-  RetrainTrials(RetrainConfig config, const References& references, const drift::RecentWindow& recent, Shadow& shadow, const drift::Store& store,
-                RetrainService& retrain);
+  RetrainTrials(RetrainConfig config, const References& references, const drift::RecentWindow& recent, Shadow& shadow,
+                const drift::Store& store, RetrainService& retrain);
   ~RetrainTrials();
   RetrainTrials(const RetrainTrials&) = delete;
   RetrainTrials& operator=(const RetrainTrials&) = delete;

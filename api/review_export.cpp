@@ -16,7 +16,8 @@ namespace json = boost::json;
 using drift::ReviewItem;
 using drift::ReviewState;
 
-constexpr std::array kFormats{std::pair{std::string_view{"csv"}, ReviewFormat::csv}, std::pair{std::string_view{"coco"}, ReviewFormat::coco},
+constexpr std::array kFormats{std::pair{std::string_view{"csv"}, ReviewFormat::csv},
+                              std::pair{std::string_view{"coco"}, ReviewFormat::coco},
                               std::pair{std::string_view{"labelstudio"}, ReviewFormat::labelstudio}};
 
 std::string picture_of(const ReviewItem& item, const std::string& url) {
@@ -34,12 +35,14 @@ std::string text_of(double value) {
 }
 
 std::string csv(const std::vector<ReviewItem>& items, const std::string& url) {
-  std::string out = csv_row({"id", "source", "state", "stream", "reference", "request_id", "created", "score", "p_value", "ood", "distance", "predicted",
-                             "label", "truly_ood", "answered", "who", "note", "image"});
+  std::string out =
+      csv_row({"id", "source", "state", "stream", "reference", "request_id", "created", "score", "p_value", "ood",
+               "distance", "predicted", "label", "truly_ood", "answered", "who", "note", "image"});
   for (const auto& i : items) {
     const std::string truly = !i.truly_ood ? "" : *i.truly_ood ? "true" : "false";
-    out += csv_row({i.id, name_of(i.source), name_of(i.state), inert(i.stream), inert(i.reference), inert(i.request_id), rfc3339(i.created_ms), text_of(i.score),
-                    text_of(i.p_value), i.ood ? "true" : "false", text_of(i.distance), inert(i.predicted), inert(i.label), truly,
+    out += csv_row({i.id, name_of(i.source), name_of(i.state), inert(i.stream), inert(i.reference), inert(i.request_id),
+                    rfc3339(i.created_ms), text_of(i.score), text_of(i.p_value), i.ood ? "true" : "false",
+                    text_of(i.distance), inert(i.predicted), inert(i.label), truly,
                     i.answered_ms > 0 ? rfc3339(i.answered_ms) : "", inert(i.who), inert(i.note), picture_of(i, url)});
   }
   return out;
@@ -59,12 +62,21 @@ json::object coco(const std::vector<ReviewItem>& items, const std::string& url) 
   json::array images;
   json::array annotations;
   for (const auto& item : items) {
-    images.push_back(json::object{{"id", item.order}, {"file_name", item.id + ".jpg"}, {"width", item.width}, {"height", item.height},
-                                  {"coco_url", picture_of(item, url)}, {"date_captured", rfc3339(item.created_ms)}, {"license", 0}});
+    images.push_back(json::object{{"id", item.order},
+                                  {"file_name", item.id + ".jpg"},
+                                  {"width", item.width},
+                                  {"height", item.height},
+                                  {"coco_url", picture_of(item, url)},
+                                  {"date_captured", rfc3339(item.created_ms)},
+                                  {"license", 0}});
     if (!is_labelled(item)) continue;
-    annotations.push_back(json::object{{"id", static_cast<std::int64_t>(annotations.size()) + 1}, {"image_id", item.order},
-                                       {"category_id", categories.at(item.label)}, {"bbox", json::array{0, 0, item.width, item.height}},
-                                       {"area", std::int64_t{item.width} * item.height}, {"iscrowd", 0}, {"segmentation", json::array{}}});
+    annotations.push_back(json::object{{"id", static_cast<std::int64_t>(annotations.size()) + 1},
+                                       {"image_id", item.order},
+                                       {"category_id", categories.at(item.label)},
+                                       {"bbox", json::array{0, 0, item.width, item.height}},
+                                       {"area", std::int64_t{item.width} * item.height},
+                                       {"iscrowd", 0},
+                                       {"segmentation", json::array{}}});
   }
   return {{"info", {{"description", "driftd review queue"}, {"version", "1"}}},
           {"licenses", json::array{}},
@@ -74,7 +86,11 @@ json::object coco(const std::vector<ReviewItem>& items, const std::string& url) 
 }
 
 json::array choice(const std::string& id, const std::string& label) {
-  return {json::object{{"id", id}, {"from_name", "label"}, {"to_name", "image"}, {"type", "choices"}, {"value", {{"choices", json::array{label}}}}}};
+  return {json::object{{"id", id},
+                       {"from_name", "label"},
+                       {"to_name", "image"},
+                       {"type", "choices"},
+                       {"value", {{"choices", json::array{label}}}}}};
 }
 
 json::array label_studio(const std::vector<ReviewItem>& items, const std::string& url) {
@@ -90,7 +106,8 @@ json::array label_studio(const std::vector<ReviewItem>& items, const std::string
                       {"predictions", json::array{}},
                       {"annotations", json::array{}}};
     if (!item.predicted.empty()) {
-      task["predictions"] = json::array{json::object{{"model_version", item.reference}, {"score", item.p_value}, {"result", choice(item.id, item.predicted)}}};
+      task["predictions"] = json::array{json::object{
+          {"model_version", item.reference}, {"score", item.p_value}, {"result", choice(item.id, item.predicted)}}};
     }
     if (is_labelled(item)) task["annotations"] = json::array{json::object{{"result", choice(item.id, item.label)}}};
     tasks.push_back(std::move(task));
@@ -99,7 +116,11 @@ json::array label_studio(const std::vector<ReviewItem>& items, const std::string
 }
 
 Response file(std::string name, std::string type, std::string body) {
-  return {.status = 200, .content_type = std::move(type), .body = std::move(body), .headers = {{"Content-Disposition", "attachment; filename=\"" + name + "\""}, {"X-Content-Type-Options", "nosniff"}}};
+  return {.status = 200,
+          .content_type = std::move(type),
+          .body = std::move(body),
+          .headers = {{"Content-Disposition", "attachment; filename=\"" + name + "\""},
+                      {"X-Content-Type-Options", "nosniff"}}};
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ enum class ReviewFormat { csv, coco, labelstudio };
 [[nodiscard]] std::optional<ReviewFormat> review_format_of(std::string_view name);
 
 // url: where people find this service, without a slash at the end; empty: the pictures' addresses begin with /v1.
-[[nodiscard]] Response export_review(ReviewFormat format, const std::vector<drift::ReviewItem>& items, const std::string& url);
+[[nodiscard]] Response export_review(ReviewFormat format, const std::vector<drift::ReviewItem>& items,
+                                     const std::string& url);
 
 }  // namespace driftd::api

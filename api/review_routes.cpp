@@ -29,7 +29,8 @@ drift::ReviewQuery query_of(const Request& request) {
     if (!query.state) throw Error{Errc::invalid_argument, "state must be waiting, labelled, dismissed or accepted"};
   }
   const auto source = query_text(request, "source");
-  if (source == "diverse" || source == "random") query.source = source == "random" ? drift::ReviewSource::random : drift::ReviewSource::diverse;
+  if (source == "diverse" || source == "random")
+    query.source = source == "random" ? drift::ReviewSource::random : drift::ReviewSource::diverse;
   if (!source.empty() && !query.source) throw Error{Errc::invalid_argument, "source must be diverse or random"};
   return query;
 }
@@ -59,7 +60,8 @@ Response get_review(const ReviewService& review, const Request& request) {
 
 ReviewItem item_at(const ReviewService& review, const std::string& id) {
   auto item = review.store().item(id);
-  if (!item) throw Error{Errc::not_found, "there is no such image in the review queue; it may have made room for another one"};
+  if (!item)
+    throw Error{Errc::not_found, "there is no such image in the review queue; it may have made room for another one"};
   return std::move(*item);
 }
 
@@ -67,8 +69,9 @@ Response get_picture(const ReviewService& review, const Request& request) {
   const auto item = item_at(review, request.parameters.at("id"));
   const auto jpeg = review.store().image(item.id);
   if (jpeg.empty()) {
-    throw Error{Errc::not_found, review.keeps_pictures() ? "no picture of it is kept: it came as a vector, or review.max_bytes is spent"
-                                                        : "no pictures are kept here: pictures is false"};
+    throw Error{Errc::not_found, review.keeps_pictures()
+                                     ? "no picture of it is kept: it came as a vector, or review.max_bytes is spent"
+                                     : "no pictures are kept here: pictures is false"};
   }
   return jpeg_response(jpeg, Lasts::forever);
 }
@@ -80,21 +83,27 @@ std::optional<bool> is_new_label(const References& references, const ReviewItem&
   return !found->second->current().items->base().labels().contains(label);
 }
 
-Response patch_review(ReviewService& review, const References& references, const std::string& model, const Request& request) {
+Response patch_review(ReviewService& review, const References& references, const std::string& model,
+                      const Request& request) {
   const JsonBody body{request.body, {"label", "ood", "dismiss", "accept", "who", "note"}};
-  ReviewAnswer answer{.truly_ood = body.flag("ood"), .dismiss = body.flag("dismiss").value_or(false), .accept = body.flag("accept").value_or(false),
-                      .who = body.text("who", 128), .note = body.text("note", 1024)};
+  ReviewAnswer answer{.truly_ood = body.flag("ood"),
+                      .dismiss = body.flag("dismiss").value_or(false),
+                      .accept = body.flag("accept").value_or(false),
+                      .who = body.text("who", 128),
+                      .note = body.text("note", 1024)};
   if (body.has("label")) answer.label = body.text("label", kMaxLabel);
   if (answer.label && answer.label->empty()) throw Error{Errc::invalid_argument, "\"label\" must have 1 to 256 bytes"};
   if (answer.dismiss ? answer.label || answer.accept || answer.truly_ood : !answer.label && !answer.accept) {
-    throw Error{Errc::invalid_argument, R"(the body must say {"label": ...}, {"accept": true} with or without a label, or {"dismiss": true})"};
+    throw Error{Errc::invalid_argument,
+                R"(the body must say {"label": ...}, {"accept": true} with or without a label, or {"dismiss": true})"};
   }
   const auto item = item_at(review, request.parameters.at("id"));
   const auto label = answer.label.value_or(item.label);
   if (answer.accept && label.empty() && !item.predicted.empty()) {
     throw Error{Errc::invalid_argument, "an image goes into this reference with a label: say which"};
   }
-  if (!answer.dismiss && !answer.truly_ood) answer.truly_ood = item.truly_ood && !answer.label ? item.truly_ood : is_new_label(references, item, label);
+  if (!answer.dismiss && !answer.truly_ood)
+    answer.truly_ood = item.truly_ood && !answer.label ? item.truly_ood : is_new_label(references, item, label);
   const auto put = [&](const ReviewItem& accepted, const std::vector<float>& vector) {
     (void)reference_for(references, model, {accepted}).upsert({new_item(accepted, vector)});
   };
@@ -111,13 +120,16 @@ Response get_export(const ReviewService& review, const std::string& url, const R
 
 }  // namespace
 
-void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review, const References& references,
-                       const std::string& model, const std::string& url) {
+void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review,
+                       const References& references, const std::string& model, const std::string& url) {
   router.add({"GET", "/v1/review", 0, on_pool(pool, [&](const Request& r) { return get_review(review, r); })});
-  router.add({"GET", "/v1/review/export", 0, on_pool(pool, [&review, url](const Request& r) { return get_export(review, url, r); })});
-  router.add({"GET", "/v1/review/{id}/image", 0, on_pool(pool, [&](const Request& r) { return get_picture(review, r); })});
-  router.add({"PATCH", "/v1/review/{id}", kBody,
-              on_pool(pool, [&review, &references, model](const Request& r) { return patch_review(review, references, model, r); })});
+  router.add({"GET", "/v1/review/export", 0,
+              on_pool(pool, [&review, url](const Request& r) { return get_export(review, url, r); })});
+  router.add(
+      {"GET", "/v1/review/{id}/image", 0, on_pool(pool, [&](const Request& r) { return get_picture(review, r); })});
+  router.add({"PATCH", "/v1/review/{id}", kBody, on_pool(pool, [&review, &references, model](const Request& r) {
+                return patch_review(review, references, model, r);
+              })});
 }
 
 }  // namespace driftd::api

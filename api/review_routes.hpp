@@ -13,7 +13,7 @@
 namespace driftd::api {
 
 // model: of the bundle that serves. url: where people find this service; may be empty.
-void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review, const References& references,
-                       const std::string& model, const std::string& url);
+void add_review_routes(Router& router, boost::asio::thread_pool& pool, ReviewService& review,
+                       const References& references, const std::string& model, const std::string& url);
 
 }  // namespace driftd::api

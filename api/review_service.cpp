@@ -39,16 +39,25 @@ drift::DiverseSet diverse_set(const ReviewConfig& config) {
 }
 
 // The seed is of no consequence to anyone who could know it: samples need only be uniform.
-std::uint64_t seed() { return std::random_device{}() ^ (static_cast<std::uint64_t>(std::random_device{}()) << 32); }
+std::uint64_t seed() {
+  return std::random_device{}() ^ (static_cast<std::uint64_t>(std::random_device{}()) << 32);
+}
 
-std::size_t bytes_of(const ReviewCandidate& c) { return (c.request ? c.request->body.size() : 0) + sizeof(float) * c.vector.size(); }
+std::size_t bytes_of(const ReviewCandidate& c) {
+  return (c.request ? c.request->body.size() : 0) + sizeof(float) * c.vector.size();
+}
 
 }  // namespace
 
-ReviewService::ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes,
-                             Metrics& metrics)
-    : config_{config}, pictures_{pictures}, max_image_bytes_{max_image_bytes}, metrics_{metrics},
-      store_(open_or_set_aside<drift::ReviewStore>(file, drift::ReviewStoreOptions{config.max_bytes, kAnsweredForEachPlace * config.max_items})), samples_{random_places(config), seed()},
+ReviewService::ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file,
+                             const std::string& model, std::size_t max_image_bytes, Metrics& metrics)
+    : config_{config},
+      pictures_{pictures},
+      max_image_bytes_{max_image_bytes},
+      metrics_{metrics},
+      store_(open_or_set_aside<drift::ReviewStore>(
+          file, drift::ReviewStoreOptions{config.max_bytes, kAnsweredForEachPlace * config.max_items})),
+      samples_{random_places(config), seed()},
       diverse_{diverse_set(config)} {
   samples_.restore(store_.samples());
   sample_size_ = samples_.size();
@@ -73,9 +82,11 @@ void ReviewService::resume(const std::string& model) {
   store_.remove(gone);
 }
 
-// --- While images are scored ----------------------------------------------------------------------------------------------------------
+// --- While images are scored
+// ----------------------------------------------------------------------------------------------------------
 
-ReviewService::Pick ReviewService::pick(const std::string& stream, const std::string& reference, bool ood, std::int64_t now) {
+ReviewService::Pick ReviewService::pick(const std::string& stream, const std::string& reference, bool ood,
+                                        std::int64_t now) {
   if (config_.max_items == 0) return {};
   return {ood && random_places(config_) < config_.max_items, samples_.draw(stream, reference, now)};
 }
@@ -111,12 +122,14 @@ void ReviewService::run(const std::stop_token& stop) {
     } catch (const std::exception& error) {
       metrics_.review("failed");
       if (handed.pick.round) samples_.missed(handed.candidate.item.stream);
-      log(LogLevel::error, "an image could not be queued for review", {{"request_id", handed.candidate.item.request_id}, {"reason", error.what()}});
+      log(LogLevel::error, "an image could not be queued for review",
+          {{"request_id", handed.candidate.item.request_id}, {"reason", error.what()}});
     }
   }
 }
 
-// --- What is kept ---------------------------------------------------------------------------------------------------------------------
+// --- What is kept
+// ---------------------------------------------------------------------------------------------------------------------
 
 void ReviewService::keep(Handed& handed) {
   const std::scoped_lock lock{mutex_};
@@ -201,19 +214,22 @@ void ReviewService::report() {
   metrics_.review_queue(counts.waiting, counts.answered, counts.image_bytes);
 }
 
-// --- Answers --------------------------------------------------------------------------------------------------------------------------
+// --- Answers
+// --------------------------------------------------------------------------------------------------------------------------
 
 ReviewItem ReviewService::answer(const std::string& id, const ReviewAnswer& answer, std::int64_t now,
                                  const std::function<void(const ReviewItem&, const std::vector<float>&)>& put) {
   const std::scoped_lock lock{mutex_};
   const auto found = store_.item(id);
-  if (!found) throw Error{Errc::not_found, "there is no such image in the review queue; it may have made room for another one"};
+  if (!found)
+    throw Error{Errc::not_found, "there is no such image in the review queue; it may have made room for another one"};
   auto item = *found;
   if (answer.label) item.label = *answer.label;
   item.state = answer.dismiss ? ReviewState::dismissed : answer.accept ? ReviewState::accepted : ReviewState::labelled;
   if (found->state == ReviewState::accepted) {
     if (item.state == ReviewState::accepted && item.label == found->label) return *found;
-    throw Error{Errc::conflict, "this image is in the reference already; change or remove the item review-" + id + " there"};
+    throw Error{Errc::conflict,
+                "this image is in the reference already; change or remove the item review-" + id + " there"};
   }
   item.truly_ood = answer.dismiss ? std::nullopt : answer.truly_ood;
   if (answer.dismiss) item.label.clear();

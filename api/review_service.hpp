@@ -47,10 +47,11 @@ struct ReviewAnswer {
 
 class ReviewService {
  public:
-  // Opens or creates `file`. Keeps a reference to metrics. model: that embeds; images that wait since another model served
-  // are removed, because nothing can be compared with them. Throws what ReviewStore's constructor throws.
+  // Opens or creates `file`. Keeps a reference to metrics. model: that embeds; images that wait since another model
+  // served are removed, because nothing can be compared with them. Throws what ReviewStore's constructor throws.
   // pictures: whether they are kept.
-  ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model, std::size_t max_image_bytes, Metrics& metrics);
+  ReviewService(ReviewConfig config, bool pictures, const std::filesystem::path& file, const std::string& model,
+                std::size_t max_image_bytes, Metrics& metrics);
   ~ReviewService();
   ReviewService(const ReviewService&) = delete;
   ReviewService& operator=(const ReviewService&) = delete;
@@ -107,15 +108,15 @@ class ReviewService {
   drift::Reservoirs samples_;
   std::atomic<std::uint64_t> saved_{0};  // what the samples had counted when they were last saved
 
-  std::mutex mutex_;            // held while the queue changes
-  drift::DiverseSet diverse_;   // guarded by mutex_
+  std::mutex mutex_;             // held while the queue changes
+  drift::DiverseSet diverse_;    // guarded by mutex_
   std::size_t sample_size_ = 0;  // guarded by mutex_: the members that every sample was cut down to
 
   std::mutex hand_over_;
   std::condition_variable_any wake_;
-  std::deque<Handed> waiting_;    // guarded by hand_over_
+  std::deque<Handed> waiting_;     // guarded by hand_over_
   std::size_t waiting_bytes_ = 0;  // guarded by hand_over_
-  std::jthread worker_;           // last: joined first
+  std::jthread worker_;            // last: joined first
 };
 
 }  // namespace driftd::api

@@ -26,7 +26,9 @@ const T& found(const std::optional<T>& value, const char* what) {
   return *value;
 }
 
-awaitable<Response> get_streams(const drift::Monitor& monitor, Request) { co_return list_response("streams", monitor.streams(now_ms())); }
+awaitable<Response> get_streams(const drift::Monitor& monitor, Request) {
+  co_return list_response("streams", monitor.streams(now_ms()));
+}
 
 awaitable<Response> get_stream(const drift::Monitor& monitor, Request request) {
   co_return json_response(to_json(found(monitor.stream(request.parameters.at("s"), now_ms()), "stream")));

@@ -13,7 +13,8 @@
 
 namespace driftd::api {
 
-// Public listener, scores and streams (alert_routes.hpp has the rest). Bodies of score requests may hold max_image_bytes, in base64 and with room for the multipart frame.
+// Public listener, scores and streams (alert_routes.hpp has the rest). Bodies of score requests may hold
+// max_image_bytes, in base64 and with room for the multipart frame.
 void add_public_routes(Router& router, ScoringService& scoring, drift::Monitor& monitor, std::size_t max_image_bytes);
 
 // Why the service is not ready yet; empty once it is. Thread-safe.

@@ -13,7 +13,9 @@ namespace {
 using drift::kNeighbours;
 using Rows = std::span<const std::int64_t>;
 
-Matrix vectors_of(const index::Segment& items, Rows rows) { return items.index().vectors(rows); }
+Matrix vectors_of(const index::Segment& items, Rows rows) {
+  return items.index().vectors(rows);
+}
 
 // The label that the others vote for each row.
 std::vector<std::string> voted_labels(const index::Segment& items) {
@@ -21,7 +23,8 @@ std::vector<std::string> voted_labels(const index::Segment& items) {
   std::vector<std::string> labels;
   for (std::size_t first = 0; first < items.size(); first += kBlock) {
     std::vector<std::int64_t> rows;
-    for (auto row = first; row < std::min(items.size(), first + kBlock); ++row) rows.push_back(static_cast<std::int64_t>(row));
+    for (auto row = first; row < std::min(items.size(), first + kBlock); ++row)
+      rows.push_back(static_cast<std::int64_t>(row));
     const auto found = items.search(vectors_of(items, rows), kNeighbours + 1);
     for (std::size_t q = 0; q < rows.size(); ++q) {
       std::vector<std::string_view> nearest;
@@ -36,7 +39,8 @@ std::vector<std::string> voted_labels(const index::Segment& items) {
 
 std::vector<std::string> own_labels(const index::Segment& items) {
   std::vector<std::string> labels;
-  for (std::size_t row = 0; row < items.size(); ++row) labels.push_back(items.item(static_cast<std::int64_t>(row)).label);
+  for (std::size_t row = 0; row < items.size(); ++row)
+    labels.push_back(items.item(static_cast<std::int64_t>(row)).label);
   return labels;
 }
 
@@ -60,9 +64,11 @@ drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource
                                         const drift::CalibrationOptions& options) {
   const auto labels = source == LabelSource::given ? own_labels(items) : voted_labels(items);
   std::map<std::string_view, std::vector<std::size_t>> rows_of;
-  for (std::size_t row = 0; row < items.size(); ++row) rows_of[items.item(static_cast<std::int64_t>(row)).label].push_back(row);
+  for (std::size_t row = 0; row < items.size(); ++row)
+    rows_of[items.item(static_cast<std::int64_t>(row)).label].push_back(row);
   const auto search = [&](Rows rows, std::size_t k) {
-    drift::Neighbours answer{k, std::vector<float>(rows.size() * k, std::numeric_limits<float>::infinity()), std::vector<std::int64_t>(rows.size() * k, -1)};
+    drift::Neighbours answer{k, std::vector<float>(rows.size() * k, std::numeric_limits<float>::infinity()),
+                             std::vector<std::int64_t>(rows.size() * k, -1)};
     std::map<std::string_view, std::vector<std::size_t>> groups;  // label to places in rows
     for (std::size_t i = 0; i < rows.size(); ++i) groups[labels[static_cast<std::size_t>(rows[i])]].push_back(i);
     for (const auto& [label, places] : groups) {
@@ -72,8 +78,10 @@ drift::Calibration calibrate_same_label(const index::Segment& items, LabelSource
       for (const auto place : places) some.push_back(rows[place]);
       const auto found = items.index().search(vectors_of(items, some), k, {.allowed = &allowed});
       for (std::size_t i = 0; i < places.size(); ++i) {
-        std::copy_n(found.distances.begin() + static_cast<std::ptrdiff_t>(i * k), k, answer.distances.begin() + static_cast<std::ptrdiff_t>(places[i] * k));
-        std::copy_n(found.rows.begin() + static_cast<std::ptrdiff_t>(i * k), k, answer.rows.begin() + static_cast<std::ptrdiff_t>(places[i] * k));
+        std::copy_n(found.distances.begin() + static_cast<std::ptrdiff_t>(i * k), k,
+                    answer.distances.begin() + static_cast<std::ptrdiff_t>(places[i] * k));
+        std::copy_n(found.rows.begin() + static_cast<std::ptrdiff_t>(i * k), k,
+                    answer.rows.begin() + static_cast<std::ptrdiff_t>(places[i] * k));
       }
     }
     return answer;

@@ -34,8 +34,9 @@ void ScoreBatcher::search(Guarded<Waiting>& all) {
     all.with([&](Waiting& waiting) {
       // One state of one reference, asked for in one way; who asks for another waits for the next turn.
       const auto alike = [&](const Job& other) {
-        return batch.empty() || (other.reference.items == batch.front().reference.items && other.options == batch.front().options &&
-                                 other.vector.size() == batch.front().vector.size());
+        return batch.empty() ||
+               (other.reference.items == batch.front().reference.items && other.options == batch.front().options &&
+                other.vector.size() == batch.front().vector.size());
       };
       for (auto next = waiting.jobs.begin(); next != waiting.jobs.end() && batch.size() < kMostAtOnce;) {
         if (alike(*next)) {

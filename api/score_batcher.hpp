@@ -1,9 +1,9 @@
 // Lets requests that are scored at the same time share one pass over the reference's vectors.
 //
-// Whoever finds nobody searching searches for all that wait, once the executor has run what was ready before; the others
-// hold no thread meanwhile. A single request is searched for at once; eight that wait cost little more than one, because
-// an exact search is bound by reading the vectors (docs/search.md). Answers do not depend on the company: a search gives
-// the same bits in any batch.
+// Whoever finds nobody searching searches for all that wait, once the executor has run what was ready before; the
+// others hold no thread meanwhile. A single request is searched for at once; eight that wait cost little more than one,
+// because an exact search is bound by reading the vectors (docs/search.md). Answers do not depend on the company: a
+// search gives the same bits in any batch.
 //
 // Thread-safe. As many may wait as the caller admits; a batch takes at most kMostAtOnce.
 #pragma once
@@ -26,7 +26,8 @@ class ScoreBatcher {
   static constexpr std::size_t kMostAtOnce = 64;  // queries that one pass of the scan serves
 
   // Resumes on the caller's executor. Throws what api::score() throws for this vector.
-  [[nodiscard]] boost::asio::awaitable<Score> score(Reference reference, std::vector<float> vector, ScoreOptions options);
+  [[nodiscard]] boost::asio::awaitable<Score> score(Reference reference, std::vector<float> vector,
+                                                    ScoreOptions options);
 
  private:
   struct Job {

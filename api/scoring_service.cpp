@@ -16,7 +16,9 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 // An image as it came, without what else its sender said.
 std::shared_ptr<const Request> image_alone(Request& request) {
   auto alone = std::make_shared<Request>();
@@ -27,7 +29,9 @@ std::shared_ptr<const Request> image_alone(Request& request) {
   return alone;
 }
 
-double milliseconds(double seconds) { return static_cast<double>(static_cast<std::int64_t>(seconds * 1e5)) / 100; }
+double milliseconds(double seconds) {
+  return static_cast<double>(static_cast<std::int64_t>(seconds * 1e5)) / 100;
+}
 
 }  // namespace
 
@@ -84,12 +88,14 @@ void ScoringService::recheck(const Question& q, const Score& score) {
   if (scored_++ % recheck_every_ != 0) return;
   const auto exact = nearest(q.reference, q.embedded.vector, q.options.k, {.label = {}, .all_cells = true});
   std::size_t found = 0;
-  for (std::size_t i = 0; i < exact.size(); ++i) found += i < score.neighbours.size() && score.neighbours[i].distance <= exact[i].distance * (1 + 1e-5) ? 1 : 0;
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    found += i < score.neighbours.size() && score.neighbours[i].distance <= exact[i].distance * (1 + 1e-5) ? 1 : 0;
   metrics_.rechecked(q.reference.manifest().name, found, exact.size());
 }
 
 // Keeps what may be asked for later: the embedding for a replay, and, where it is wanted, the image for a person's eye.
-void ScoringService::remember(Request& request, Question& q, const Score& result, std::uint64_t image, const std::string& vote, std::vector<float> properties) {
+void ScoringService::remember(Request& request, Question& q, const Score& result, std::uint64_t image,
+                              const std::string& vote, std::vector<float> properties) {
   const auto pick = watchers_.review.pick(q.stream, q.reference.manifest().id(), result.ood, now_ms());
   auto vector = std::make_shared<const std::vector<float>>(std::move(q.embedded.vector));
   const bool shown = result.ood && watchers_.pictures.wanted();
@@ -97,14 +103,22 @@ void ScoringService::remember(Request& request, Question& q, const Score& result
   const auto sent = is_image && (pick || shown) ? image_alone(request) : nullptr;
   if (sent && shown) watchers_.pictures.push(q.stream, {request.id, image, result.p_value, result.score, sent});
   if (pick) {
-    drift::ReviewItem item{.stream = q.stream, .reference = q.reference.id(), .model = embedding_.bundle().id(), .request_id = request.id,
-                           .score = result.score, .p_value = result.p_value, .ood = result.ood, .distance = result.distance, .predicted = vote,
+    drift::ReviewItem item{.stream = q.stream,
+                           .reference = q.reference.id(),
+                           .model = embedding_.bundle().id(),
+                           .request_id = request.id,
+                           .score = result.score,
+                           .p_value = result.p_value,
+                           .ood = result.ood,
+                           .distance = result.distance,
+                           .predicted = vote,
                            .created_ms = now_ms()};
     for (const auto& n : result.neighbours) item.neighbours.push_back({n.id, n.label, n.uri, n.distance});
     watchers_.review.offer(pick, {std::move(item), *vector, sent});
   }
-  watchers_.recent.push(q.stream, {std::move(vector), q.reference.manifest().name, now_ms(), std::move(properties), q.options.label, image, request.id,
-                                   result.ood, result.neighbours.empty() ? std::string{} : result.neighbours.front().label});
+  watchers_.recent.push(q.stream, {std::move(vector), q.reference.manifest().name, now_ms(), std::move(properties),
+                                   q.options.label, image, request.id, result.ood,
+                                   result.neighbours.empty() ? std::string{} : result.neighbours.front().label});
 }
 
 Response ScoringService::answer(Request& request, Question& q, const Score& result) {
@@ -115,11 +129,14 @@ Response ScoringService::answer(Request& request, Question& q, const Score& resu
   }
   // A window belongs to a calibration, so a version that only continues another one's segment does not end it.
   // What components say of an embedding, another reference says otherwise.
-  std::vector<float> properties{observed.watched.begin() + static_cast<std::ptrdiff_t>(q.reference.normal().components.count), observed.watched.end()};
-  const auto seen = watchers_.monitor.observe(q.stream,
-                                     {q.reference.manifest().id(), drift::independent_images(calibration_for(q.reference, q.options), q.options.alpha), q.options.alpha,
-                                      q.reference.normal().watched, q.reference.normal().windows},
-                                     std::move(observed), now_ms());
+  std::vector<float> properties{
+      observed.watched.begin() + static_cast<std::ptrdiff_t>(q.reference.normal().components.count),
+      observed.watched.end()};
+  const auto seen = watchers_.monitor.observe(
+      q.stream,
+      {q.reference.manifest().id(), drift::independent_images(calibration_for(q.reference, q.options), q.options.alpha),
+       q.options.alpha, q.reference.normal().watched, q.reference.normal().windows},
+      std::move(observed), now_ms());
 
   std::vector<std::string> labels;
   for (const auto& n : result.neighbours) labels.push_back(n.label);
@@ -131,7 +148,10 @@ Response ScoringService::answer(Request& request, Question& q, const Score& resu
   recheck(q, result);
   remember(request, q, result, seen.window.total, vote, std::move(properties));
 
-  boost::json::object object{{"request_id", request.id}, {"stream", q.stream}, {"reference", q.reference.id()}, {"model", embedding_.bundle().id()}};
+  boost::json::object object{{"request_id", request.id},
+                             {"stream", q.stream},
+                             {"reference", q.reference.id()},
+                             {"model", embedding_.bundle().id()}};
   for (auto& field : to_json(result)) object.insert(field);
   if (q.embedded.properties) object["properties"] = to_json(*q.embedded.properties);
   object["window"] = to_json(seen.window);

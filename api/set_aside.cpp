@@ -14,7 +14,8 @@ void set_aside(const std::filesystem::path& file, const std::string& why) {
     fs::rename(file.string() + part, away + part, error);
     if (error) throw Error{Errc::internal, file.string() + " is damaged and cannot be renamed: " + error.message()};
   }
-  log(LogLevel::error, "a damaged database was set aside; the service begins with a fresh one", {{"file", file.string()}, {"now_at", away}, {"reason", why}});
+  log(LogLevel::error, "a damaged database was set aside; the service begins with a fresh one",
+      {{"file", file.string()}, {"now_at", away}, {"reason", why}});
 }
 
 }  // namespace driftd::api

@@ -12,7 +12,8 @@
 
 namespace driftd::api {
 
-// Renames the file and its journal to FILE.damaged-TIME, and says so in the log. Throws Error{internal} when that fails.
+// Renames the file and its journal to FILE.damaged-TIME, and says so in the log. Throws Error{internal} when that
+// fails.
 void set_aside(const std::filesystem::path& file, const std::string& why);
 
 // Store{file, options}, once more with a fresh file where the first throws Error{corrupt}. Other errors pass through: a

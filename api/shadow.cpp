@@ -26,7 +26,8 @@ std::vector<bool> held_by(const Reference& candidate, const Reference& live, con
   const auto near_candidate = candidate.items->search(rows, 1);
   const auto near_live = live.items->search(rows, 1);
   std::vector<bool> held;
-  for (std::size_t i = 0; i < images.size(); ++i) held.push_back(near_candidate.distances[i] <= copy && near_live.distances[i] > copy);
+  for (std::size_t i = 0; i < images.size(); ++i)
+    held.push_back(near_candidate.distances[i] <= copy && near_live.distances[i] > copy);
   return held;
 }
 
@@ -41,12 +42,14 @@ void add(ShadowStream& total, const ShadowStream& stream) {
 
 }  // namespace
 
-ShadowReport Shadow::replay(const std::string& name, const ShadowCandidate& wanted, const std::vector<std::string>& streams) {
+ShadowReport Shadow::replay(const std::string& name, const ShadowCandidate& wanted,
+                            const std::vector<std::string>& streams) {
   const std::unique_lock lock{one_at_a_time_, std::try_to_lock};
   if (!lock) throw Error{Errc::overloaded, "another version is being tried; ask again when it is done"};
   const auto& of = reference_named(references_, name);
   const auto live = of.current();
-  const auto candidate = wanted.version ? Reference{of.collection().load(*wanted.version)} : reference_named(references_, wanted.reference).current();
+  const auto candidate = wanted.version ? Reference{of.collection().load(*wanted.version)}
+                                        : reference_named(references_, wanted.reference).current();
   ShadowReport report{live.id(), candidate.id(), options_.alpha, {}, {}};
   for (const auto& stream : streams.empty() ? recent_.streams(name) : streams) {
     report.streams.push_back(replay_stream(stream, live, candidate));
@@ -57,8 +60,10 @@ ShadowReport Shadow::replay(const std::string& name, const ShadowCandidate& want
     }
   }
   if (report.streams.empty()) {
-    throw Error{Errc::not_found, recent_.window() == 0 ? "no recent embeddings are kept: shadow.window is 0"
-                                                       : "no image of these streams was scored against this reference since the service began"};
+    throw Error{Errc::not_found,
+                recent_.window() == 0
+                    ? "no recent embeddings are kept: shadow.window is 0"
+                    : "no image of these streams was scored against this reference since the service began"};
   }
   report.total.live.reference = report.live;
   report.total.candidate.reference = report.candidate;
@@ -93,7 +98,8 @@ ShadowStream Shadow::replay_stream(const std::string& stream, const Reference& l
 
 std::vector<Score> Shadow::scores_of(const Reference& reference, const Images& images) const {
   const bool labels = std::ranges::any_of(images, [](const auto& image) { return !image.label.empty(); });
-  if (options_.among == Among::all || !labels) return score(reference, matrix_of(images, reference.items->dimension()), options_);
+  if (options_.among == Among::all || !labels)
+    return score(reference, matrix_of(images, reference.items->dimension()), options_);
   std::vector<Score> scores;
   for (const auto& image : images) {
     auto options = options_;
@@ -104,21 +110,28 @@ std::vector<Score> Shadow::scores_of(const Reference& reference, const Images& i
 }
 
 // The images as the stream's monitor would have seen them, had it begun with them.
-ShadowSide Shadow::follow(const std::string& stream, const Reference& reference, const Images& images, const std::vector<Score>& scores) const {
+ShadowSide Shadow::follow(const std::string& stream, const Reference& reference, const Images& images,
+                          const std::vector<Score>& scores) const {
   drift::Monitor monitor{monitor_, {}};
   const auto& normal = reference.normal();
   const auto properties = (normal.watched ? normal.watched->size() : 0) - normal.components.count;
-  const drift::ReferenceVersion version{reference.manifest().id(), drift::independent_images(calibration_for(reference, options_), options_.alpha), options_.alpha, normal.watched, normal.windows};
+  const drift::ReferenceVersion version{reference.manifest().id(),
+                                        drift::independent_images(calibration_for(reference, options_), options_.alpha),
+                                        options_.alpha, normal.watched, normal.windows};
   ShadowSide side{reference.id(), 0, {}};
   for (std::size_t i = 0; i < images.size(); ++i) {
-    drift::Result result{.score = scores[i].score, .p_value = scores[i].p_value, .ood = scores[i].ood, .distance = scores[i].distance};
+    drift::Result result{
+        .score = scores[i].score, .p_value = scores[i].p_value, .ood = scores[i].ood, .distance = scores[i].distance};
     result.watched = watched_values(reference, *images[i].vector, {});
-    if (images[i].properties.size() == properties) result.watched.insert(result.watched.end(), images[i].properties.begin(), images[i].properties.end());
+    if (images[i].properties.size() == properties)
+      result.watched.insert(result.watched.end(), images[i].properties.begin(), images[i].properties.end());
     monitor.observe(stream, version, std::move(result), images[i].at_ms);
     side.ood += scores[i].ood ? 1 : 0;
   }
   const auto alerts = monitor.alerts();
-  const auto fired = [&](std::string_view rule) { return std::ranges::any_of(alerts, [&](const auto& alert) { return alert.rule == rule; }); };
+  const auto fired = [&](std::string_view rule) {
+    return std::ranges::any_of(alerts, [&](const auto& alert) { return alert.rule == rule; });
+  };
   const auto summary = monitor.stream(stream);
   for (const auto& [name, reading, pending, alert] : summary->detectors) {
     if (std::isfinite(reading.limit)) side.verdicts.push_back({name, fired(name), reading.value, reading.limit});

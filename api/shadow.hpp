@@ -1,5 +1,5 @@
-// Tries a version of a reference on the newest images, before it goes live: the same embeddings, scored against the live
-// version and against the candidate, each followed by a monitor of its own.
+// Tries a version of a reference on the newest images, before it goes live: the same embeddings, scored against the
+// live version and against the candidate, each followed by a monitor of its own.
 //
 // Nothing that serves is changed: scores are not counted, no alert is raised. An image that the candidate holds (it was
 // put there to be learned) is no evidence for it and is left out on both sides.
@@ -64,17 +64,26 @@ class Shadow {
  public:
   // Keeps references to the first two. monitor: as the streams that serve have it.
   // pools: unit vectors per embedding.
-  Shadow(const References& references, const drift::RecentWindow& recent, ScoreOptions options, drift::MonitorOptions monitor, std::size_t pools)
-      : references_{references}, recent_{recent}, options_{std::move(options)}, monitor_{std::move(monitor)}, pools_{pools} {}
+  Shadow(const References& references, const drift::RecentWindow& recent, ScoreOptions options,
+         drift::MonitorOptions monitor, std::size_t pools)
+      : references_{references},
+        recent_{recent},
+        options_{std::move(options)},
+        monitor_{std::move(monitor)},
+        pools_{pools} {}
 
   // streams: empty: all that have images scored against the reference. Throws Error: not_found (reference, version, or
   // no image of these streams is kept), overloaded while another replay runs.
-  [[nodiscard]] ShadowReport replay(const std::string& reference, const ShadowCandidate& candidate, const std::vector<std::string>& streams);
+  [[nodiscard]] ShadowReport replay(const std::string& reference, const ShadowCandidate& candidate,
+                                    const std::vector<std::string>& streams);
 
  private:
-  [[nodiscard]] ShadowStream replay_stream(const std::string& stream, const Reference& live, const Reference& candidate) const;
-  [[nodiscard]] std::vector<Score> scores_of(const Reference& reference, const std::vector<drift::RecentWindow::Image>& images) const;
-  [[nodiscard]] ShadowSide follow(const std::string& stream, const Reference& reference, const std::vector<drift::RecentWindow::Image>& images,
+  [[nodiscard]] ShadowStream replay_stream(const std::string& stream, const Reference& live,
+                                           const Reference& candidate) const;
+  [[nodiscard]] std::vector<Score> scores_of(const Reference& reference,
+                                             const std::vector<drift::RecentWindow::Image>& images) const;
+  [[nodiscard]] ShadowSide follow(const std::string& stream, const Reference& reference,
+                                  const std::vector<drift::RecentWindow::Image>& images,
                                   const std::vector<Score>& scores) const;
 
   // Constant after construction

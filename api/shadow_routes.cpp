@@ -18,13 +18,16 @@ constexpr std::size_t kBody = 4096;
 
 json::object side(const ShadowSide& side, std::size_t images) {
   const auto bounds = drift::wilson(side.ood, images);
-  json::object object{{"reference", side.reference},
-                      {"ood", side.ood},
-                      {"ood_rate", images == 0 ? json::value(nullptr) : json::value(static_cast<double>(side.ood) / static_cast<double>(images))},
-                      {"lower", bounds.lower},
-                      {"upper", bounds.upper}};
+  json::object object{
+      {"reference", side.reference},
+      {"ood", side.ood},
+      {"ood_rate",
+       images == 0 ? json::value(nullptr) : json::value(static_cast<double>(side.ood) / static_cast<double>(images))},
+      {"lower", bounds.lower},
+      {"upper", bounds.upper}};
   json::array verdicts;
-  for (const auto& v : side.verdicts) verdicts.push_back(json::object{{"rule", v.rule}, {"fired", v.fired}, {"value", v.value}, {"limit", v.limit}});
+  for (const auto& v : side.verdicts)
+    verdicts.push_back(json::object{{"rule", v.rule}, {"fired", v.fired}, {"value", v.value}, {"limit", v.limit}});
   object["verdicts"] = std::move(verdicts);
   return object;
 }
@@ -44,14 +47,19 @@ json::object to_json(const ShadowReport& report) {
     one["stream"] = s.stream;
     streams.push_back(std::move(one));
   }
-  return {{"live", report.live}, {"candidate", report.candidate}, {"alpha", report.alpha}, {"total", comparison(report.total)}, {"streams", std::move(streams)}};
+  return {{"live", report.live},
+          {"candidate", report.candidate},
+          {"alpha", report.alpha},
+          {"total", comparison(report.total)},
+          {"streams", std::move(streams)}};
 }
 
 Response post_shadow(Shadow& shadow, const Request& request) {
   const JsonBody body{request.body, {"version", "reference", "stream"}};
   const ShadowCandidate candidate{body.integer("version", 1, INT32_MAX), body.text("reference", 256)};
   if (candidate.version.has_value() == !candidate.reference.empty()) {
-    throw Error{Errc::invalid_argument, R"(the body must name the candidate: {"version": 5}, or {"reference": "other"})"};
+    throw Error{Errc::invalid_argument,
+                R"(the body must name the candidate: {"version": 5}, or {"reference": "other"})"};
   }
   std::vector<std::string> streams;
   if (body.has("stream")) streams.push_back(body.text("stream", 64));
@@ -61,7 +69,8 @@ Response post_shadow(Shadow& shadow, const Request& request) {
 }  // namespace
 
 void add_shadow_routes(Router& router, boost::asio::thread_pool& pool, Shadow& shadow) {
-  router.add({"POST", "/v1/references/{r}/shadow", kBody, on_pool(pool, [&](const Request& r) { return post_shadow(shadow, r); })});
+  router.add({"POST", "/v1/references/{r}/shadow", kBody,
+              on_pool(pool, [&](const Request& r) { return post_shadow(shadow, r); })});
 }
 
 }  // namespace driftd::api

@@ -1,6 +1,5 @@
 #include "api/thumbnail.hpp"
 
-
 #include <algorithm>
 #include <array>
 #include <csetjmp>

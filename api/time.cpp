@@ -34,12 +34,17 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     }
     return value;
   };
-  const auto is = [&](std::size_t at, std::string_view one_of) { return at < text.size() && one_of.find(text[at]) != std::string_view::npos; };
+  const auto is = [&](std::size_t at, std::string_view one_of) {
+    return at < text.size() && one_of.find(text[at]) != std::string_view::npos;
+  };
   if (!is(4, "-") || !is(7, "-") || !is(10, "Tt ") || !is(13, ":") || !is(16, ":")) return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year{number(0, 4)}, std::chrono::month{static_cast<unsigned>(number(5, 2))},
+  const std::chrono::year_month_day date{std::chrono::year{number(0, 4)},
+                                         std::chrono::month{static_cast<unsigned>(number(5, 2))},
                                          std::chrono::day{static_cast<unsigned>(number(8, 2))}};
   const int hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
-  if (number(0, 4) < 1970 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return std::nullopt;
+  if (number(0, 4) < 1970 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+      second > 60)
+    return std::nullopt;
 
   std::size_t at = 19;
   int milliseconds = 0;

@@ -1,4 +1,5 @@
-// Wall-clock times as the outside sees them: milliseconds since 1970 and RFC 3339 in UTC. Thread-safe: pure but for now_ms().
+// Wall-clock times as the outside sees them: milliseconds since 1970 and RFC 3339 in UTC. Thread-safe: pure but for
+// now_ms().
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,8 @@ constexpr std::array kPages{
 
 // Images come from data: and blob: too: the page's icon, and the preview of the image that was dropped on it.
 constexpr std::string_view kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; base-uri "
+    "'none'; "
     "form-action 'none'; frame-ancestors 'none'";
 
 boost::asio::awaitable<Response> show(const Page& page, Request) {

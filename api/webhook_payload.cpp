@@ -14,11 +14,12 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::array<std::pair<std::string_view, WebhookFormat>, 5> kFormats{{{"driftd", WebhookFormat::driftd},
-                                                                              {"alertmanager", WebhookFormat::alertmanager},
-                                                                              {"alertmanager-api", WebhookFormat::alertmanager_api},
-                                                                              {"slack", WebhookFormat::slack},
-                                                                              {"cloudevents", WebhookFormat::cloudevents}}};
+constexpr std::array<std::pair<std::string_view, WebhookFormat>, 5> kFormats{
+    {{"driftd", WebhookFormat::driftd},
+     {"alertmanager", WebhookFormat::alertmanager},
+     {"alertmanager-api", WebhookFormat::alertmanager_api},
+     {"slack", WebhookFormat::slack},
+     {"cloudevents", WebhookFormat::cloudevents}}};
 constexpr const char* kAlertName = "DriftdDrift";
 constexpr std::int64_t kDay = 24LL * 3600 * 1000;
 
@@ -34,13 +35,17 @@ std::string summary(const drift::Alert& alert) {
 }
 
 std::string description(const drift::Alert& alert) {
-  const std::string cause = alert.rule == kAccuracyRule ? "The neighbours' vote is wrong more often than on the reference's own images. " : "";
-  return cause + percent(alert.rate) + " of the last " + std::to_string(alert.window) + " images were out of distribution (95% bounds " +
-         percent(alert.lower) + " to " + percent(alert.upper) + ") when rule " + alert.rule + " fired at image " +
-         std::to_string(alert.fired.image) + ". Reference " + alert.reference + ", alert " + alert.id + ".";
+  const std::string cause = alert.rule == kAccuracyRule
+                                ? "The neighbours' vote is wrong more often than on the reference's own images. "
+                                : "";
+  return cause + percent(alert.rate) + " of the last " + std::to_string(alert.window) +
+         " images were out of distribution (95% bounds " + percent(alert.lower) + " to " + percent(alert.upper) +
+         ") when rule " + alert.rule + " fired at image " + std::to_string(alert.fired.image) + ". Reference " +
+         alert.reference + ", alert " + alert.id + ".";
 }
 
-// --- Alertmanager -------------------------------------------------------------------------------------------------------------------
+// --- Alertmanager
+// -------------------------------------------------------------------------------------------------------------------
 
 json::object labels_of(const drift::Alert& alert) {
   return {{"alertname", kAlertName}, {"reference", alert.reference}, {"rule", alert.rule}, {"stream", alert.stream}};
@@ -63,7 +68,8 @@ json::object alertmanager_webhook(const drift::Alert& alert, const NoticeContext
       {{"alertname", kAlertName}, {"reference", alert.reference}, {"rule", alert.rule}, {"stream", alert.stream}});
   const auto annotations = one["annotations"];
   return {{"version", "4"},
-          {"groupKey", std::string{"{}:{alertname=\""} + kAlertName + "\", rule=\"" + alert.rule + "\", stream=\"" + alert.stream + "\"}"},
+          {"groupKey", std::string{"{}:{alertname=\""} + kAlertName + "\", rule=\"" + alert.rule + "\", stream=\"" +
+                           alert.stream + "\"}"},
           {"truncatedAlerts", 0},
           {"status", status},
           {"receiver", "driftd"},
@@ -74,22 +80,28 @@ json::object alertmanager_webhook(const drift::Alert& alert, const NoticeContext
           {"alerts", json::array{one}}};
 }
 
-// Alertmanager takes an alert for resolved once endsAt is past: a firing one lasts until well after it would be told again.
+// Alertmanager takes an alert for resolved once endsAt is past: a firing one lasts until well after it would be told
+// again.
 json::array alertmanager_post(const drift::Alert& alert, const NoticeContext& context) {
   const bool firing = alert.state == drift::AlertState::firing;
   const auto lasts = context.repeat_ms > 0 ? 4 * context.repeat_ms : 30 * kDay;
   return {alertmanager_alert(alert, context, rfc3339(firing ? context.now_ms + lasts : alert.resolved.at_ms))};
 }
 
-// --- Slack --------------------------------------------------------------------------------------------------------------------------
+// --- Slack
+// --------------------------------------------------------------------------------------------------------------------------
 
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '&') out += "&amp;";
-    else if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else out += c;
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else
+      out += c;
   }
   return out;
 }
@@ -101,9 +113,11 @@ json::object slack(std::string_view title, std::string_view body, const NoticeCo
           {"blocks", json::array{{{"type", "section"}, {"text", {{"type", "mrkdwn"}, {"text", text}}}}}}};
 }
 
-// --- The rest -----------------------------------------------------------------------------------------------------------------------
+// --- The rest
+// -----------------------------------------------------------------------------------------------------------------------
 
-json::object cloudevent(std::string_view event, std::string_view subject, json::object data, const NoticeContext& context) {
+json::object cloudevent(std::string_view event, std::string_view subject, json::object data,
+                        const NoticeContext& context) {
   return {{"specversion", "1.0"},
           {"id", context.id},
           {"source", context.url.empty() ? "/driftd" : context.url},
@@ -127,7 +141,9 @@ std::string_view content_type_of(WebhookFormat format) {
   return format == WebhookFormat::cloudevents ? "application/cloudevents+json" : "application/json";
 }
 
-std::string event_of(const drift::Alert& alert) { return "alert." + std::string{drift::name_of(alert.state)}; }
+std::string event_of(const drift::Alert& alert) {
+  return "alert." + std::string{drift::name_of(alert.state)};
+}
 
 std::string webhook_payload(WebhookFormat format, const drift::Alert& alert, const NoticeContext& context) {
   switch (format) {
@@ -145,7 +161,8 @@ std::string webhook_payload(WebhookFormat format, const drift::Alert& alert, con
   return {};
 }
 
-std::optional<std::string> webhook_payload(WebhookFormat format, const drift::RetrainRequest& request, const NoticeContext& context) {
+std::optional<std::string> webhook_payload(WebhookFormat format, const drift::RetrainRequest& request,
+                                           const NoticeContext& context) {
   switch (format) {
     case WebhookFormat::driftd:
       return json::serialize(json::object{{"version", 1}, {"event", kRetrainRequested}, {"retrain", to_json(request)}});
@@ -154,8 +171,9 @@ std::optional<std::string> webhook_payload(WebhookFormat format, const drift::Re
       return std::nullopt;
     case WebhookFormat::slack:
       return json::serialize(slack("Retraining is asked for: reference " + request.reference,
-                                   "Request " + request.id + ", " + std::string{drift::name_of(request.status)} + ", after alert " +
-                                       request.alerts.front() + " on stream " + request.streams.front() + ".",
+                                   "Request " + request.id + ", " + std::string{drift::name_of(request.status)} +
+                                       ", after alert " + request.alerts.front() + " on stream " +
+                                       request.streams.front() + ".",
                                    context));
     case WebhookFormat::cloudevents:
       return json::serialize(cloudevent(kRetrainRequested, request.id, to_json(request), context));

@@ -34,13 +34,15 @@ struct NoticeContext {
   std::int64_t repeat_ms = 0;  // a firing alert is told again so often; 0: never
 };
 
-[[nodiscard]] std::string webhook_payload(WebhookFormat format, const drift::Alert& alert, const NoticeContext& context);
+[[nodiscard]] std::string webhook_payload(WebhookFormat format, const drift::Alert& alert,
+                                          const NoticeContext& context);
 
 // Nothing for the formats of Alertmanager, which knows alerts only.
 [[nodiscard]] std::optional<std::string> webhook_payload(WebhookFormat format, const drift::RetrainRequest& request,
                                                          const NoticeContext& context);
 
 // The fingerprint that Prometheus and Alertmanager give to a set of labels: FNV-1a over its sorted names and values.
-[[nodiscard]] std::string label_fingerprint(std::initializer_list<std::pair<std::string_view, std::string_view>> sorted);
+[[nodiscard]] std::string label_fingerprint(
+    std::initializer_list<std::pair<std::string_view, std::string_view>> sorted);
 
 }  // namespace driftd::api

@@ -58,7 +58,8 @@ struct WebhookSender::Impl : std::enable_shared_from_this<Impl> {
   std::list<Lane> lanes;
   std::mt19937_64 random{std::random_device{}()};
 
-  Impl(asio::io_context& context, drift::Store& durable, Metrics& numbers) : io{context}, store{durable}, metrics{numbers} {}
+  Impl(asio::io_context& context, drift::Store& durable, Metrics& numbers)
+      : io{context}, store{durable}, metrics{numbers} {}
 
   asio::awaitable<void> run(Lane& lane) {
     const auto self = shared_from_this();
@@ -112,12 +113,14 @@ struct WebhookSender::Impl : std::enable_shared_from_this<Impl> {
   void bury_orphans() {
     for (const auto& name : store.targets_with_pending()) {
       if (knows(name)) continue;
-      for (const auto& delivery : store.due(name, INT64_MAX, SIZE_MAX >> 1)) give_up(delivery, "no such webhook is configured any more");
+      for (const auto& delivery : store.due(name, INT64_MAX, SIZE_MAX >> 1))
+        give_up(delivery, "no such webhook is configured any more");
     }
   }
 };
 
-WebhookSender::WebhookSender(asio::io_context& io, std::vector<WebhookTarget> targets, drift::Store& store, Metrics& metrics)
+WebhookSender::WebhookSender(asio::io_context& io, std::vector<WebhookTarget> targets, drift::Store& store,
+                             Metrics& metrics)
     : impl_{std::make_shared<Impl>(io, store, metrics)} {
   for (auto& target : targets) impl_->lanes.push_back({std::move(target), asio::steady_timer{io}});
 }
@@ -144,6 +147,8 @@ void WebhookSender::retry_now() {
   });
 }
 
-bool WebhookSender::knows(std::string_view target) const { return impl_->knows(target); }
+bool WebhookSender::knows(std::string_view target) const {
+  return impl_->knows(target);
+}
 
 }  // namespace driftd::api

@@ -1,10 +1,10 @@
 // Delivers the notices of the store's outbox to the configured webhooks: at least once, with back-off.
 //
-// A notice is in the store, synced, before its first attempt; it leaves it when the receiver answers 2xx. After the configured number
-// of attempts it is kept as dead, which its alert's history tells; waits are those of drift::retry_delay_ms. Each target has
-// one attempt at a time and waits for no other. A target that does not answer, or answers 429 or 5xx, gets nothing else until the notice
-// that failed is due again.
-// Confined to the thread that runs the io_context, unless said otherwise.
+// A notice is in the store, synced, before its first attempt; it leaves it when the receiver answers 2xx. After the
+// configured number of attempts it is kept as dead, which its alert's history tells; waits are those of
+// drift::retry_delay_ms. Each target has one attempt at a time and waits for no other. A target that does not answer,
+// or answers 429 or 5xx, gets nothing else until the notice that failed is due again. Confined to the thread that runs
+// the io_context, unless said otherwise.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -26,7 +26,8 @@ class WebhookSender {
   WebhookSender(const WebhookSender&) = delete;
   WebhookSender& operator=(const WebhookSender&) = delete;
 
-  // Looks at the outbox now, on every kick() (thread-safe) and every second. Pending notices of targets that are no longer configured die.
+  // Looks at the outbox now, on every kick() (thread-safe) and every second. Pending notices of targets that are no
+  // longer configured die.
   void start();
   void kick();
   // A kick that also ends the pauses of targets that were down: thread-safe.

@@ -25,8 +25,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 namespace ssl = asio::ssl;
-using asio::ip::tcp;
 using asio::use_awaitable;
+using asio::ip::tcp;
 
 constexpr std::size_t kMaxAnswer = 64 * 1024;
 
@@ -45,7 +45,9 @@ std::shared_ptr<ssl::context> tls_context(const WebhookConfig& config) {
   } else {
     context->load_verify_file(config.ca_file, error);
   }
-  if (error) throw Error{Errc::invalid_argument, "configuration: webhooks.ca_file " + config.ca_file + " cannot be read as certificates: " + error.message()};
+  if (error)
+    throw Error{Errc::invalid_argument, "configuration: webhooks.ca_file " + config.ca_file +
+                                            " cannot be read as certificates: " + error.message()};
   return context;
 }
 
@@ -58,12 +60,14 @@ asio::awaitable<std::vector<tcp::endpoint>> addresses_of(const WebhookTarget& ta
     addresses.emplace_back(literal, static_cast<std::uint16_t>(std::stoi(target.url.port)));
   } else {
     tcp::resolver resolver{co_await asio::this_coro::executor};
-    for (const auto& entry : co_await resolver.async_resolve(target.url.host, target.url.port, use_awaitable)) addresses.push_back(entry);
+    for (const auto& entry : co_await resolver.async_resolve(target.url.host, target.url.port, use_awaitable))
+      addresses.push_back(entry);
   }
   for (const auto& endpoint : addresses) {
     if (target.allow_private || is_public(endpoint.address())) continue;
-    throw Error{Errc::invalid_argument, target.url.host + " leads to " + endpoint.address().to_string() +
-                                            ", which is not a public address: set \"allow_private\": true for this webhook if that is meant"};
+    throw Error{Errc::invalid_argument,
+                target.url.host + " leads to " + endpoint.address().to_string() +
+                    ", which is not a public address: set \"allow_private\": true for this webhook if that is meant"};
   }
   co_return addresses;
 }
@@ -93,7 +97,8 @@ asio::awaitable<int> exchange(Stream& stream, const http::request<http::string_b
   co_return static_cast<int>(parser.get().result_int());
 }
 
-asio::awaitable<int> exchange_tls(beast::tcp_stream& plain, const WebhookTarget& target, const http::request<http::string_body>& request) {
+asio::awaitable<int> exchange_tls(beast::tcp_stream& plain, const WebhookTarget& target,
+                                  const http::request<http::string_body>& request) {
   ssl::stream<beast::tcp_stream&> stream{plain, *target.tls};
   const auto& host = target.url.host;
   boost::system::error_code is_name;
@@ -106,8 +111,9 @@ asio::awaitable<int> exchange_tls(beast::tcp_stream& plain, const WebhookTarget&
   if (error) {
     const auto verified = SSL_get_verify_result(stream.native_handle());
     throw Error{Errc::internal, "TLS with " + host + " failed: " +
-                                    (verified == X509_V_OK ? error.message() : std::string{X509_verify_cert_error_string(verified)} +
-                                                                                   "; for a private authority set \"ca_file\"")};
+                                    (verified == X509_V_OK ? error.message()
+                                                           : std::string{X509_verify_cert_error_string(verified)} +
+                                                                 "; for a private authority set \"ca_file\"")};
   }
   co_return co_await exchange(stream, request);
 }
@@ -125,31 +131,36 @@ asio::awaitable<int> attempt(const WebhookTarget& target, const WebhookMessage& 
 
 }  // namespace
 
-bool WebhookTarget::wants(std::string_view event) const { return events.empty() || std::ranges::find(events, event) != events.end(); }
+bool WebhookTarget::wants(std::string_view event) const {
+  return events.empty() || std::ranges::find(events, event) != events.end();
+}
 
 std::vector<WebhookTarget> webhook_targets(const std::vector<WebhookConfig>& configured) {
   std::vector<WebhookTarget> targets;
   for (const auto& config : configured) {
     const auto format = webhook_format_of(config.format);
     if (!format) {
-      throw Error{Errc::invalid_argument, "configuration: webhooks.format \"" + config.format +
-                                              "\" must be driftd, alertmanager, alertmanager-api, slack or cloudevents"};
+      throw Error{Errc::invalid_argument,
+                  "configuration: webhooks.format \"" + config.format +
+                      "\" must be driftd, alertmanager, alertmanager-api, slack or cloudevents"};
     }
     auto url = parse_webhook_url(config.url);
     auto name = name_of(config, url);
     if (std::ranges::find(targets, name, &WebhookTarget::name) != targets.end()) {
-      throw Error{Errc::invalid_argument, "configuration: two webhooks are called \"" + name + "\": give each a name of its own"};
+      throw Error{Errc::invalid_argument,
+                  "configuration: two webhooks are called \"" + name + "\": give each a name of its own"};
     }
     boost::system::error_code not_literal;
     const auto literal = asio::ip::make_address(url.host, not_literal);
     if (!not_literal && !config.allow_private && !is_public(literal)) {
-      throw Error{Errc::invalid_argument, "configuration: webhook \"" + name + "\" goes to " + url.host +
-                                              ", which is not a public address: set \"allow_private\": true for it if that is meant"};
+      throw Error{Errc::invalid_argument,
+                  "configuration: webhook \"" + name + "\" goes to " + url.host +
+                      ", which is not a public address: set \"allow_private\": true for it if that is meant"};
     }
     auto secrets = config.secret_file.empty() ? std::vector<std::string>{} : read_webhook_secrets(config.secret_file);
     auto tls = url.tls ? tls_context(config) : nullptr;
-    targets.push_back({std::move(name), std::move(url), *format, config.events, std::move(secrets), std::move(tls), config.allow_private,
-                       std::chrono::milliseconds{config.timeout_ms}, config.max_attempts});
+    targets.push_back({std::move(name), std::move(url), *format, config.events, std::move(secrets), std::move(tls),
+                       config.allow_private, std::chrono::milliseconds{config.timeout_ms}, config.max_attempts});
   }
   return targets;
 }

@@ -41,10 +41,11 @@ struct WebhookMessage {
   std::string_view body;
 };
 
-// One attempt, for which both must live: resolve, check every address, connect to a checked one, verify the certificate, post, read the status.
-// Redirects are not followed and the body of the answer is not read. Returns the status code; throws Error with a
-// text for the log when there is none: deadline after target.timeout, invalid_argument for a host that leads to an address that is
-// not public, internal for all else. The time that the system's resolver takes counts, but is not cut short.
+// One attempt, for which both must live: resolve, check every address, connect to a checked one, verify the
+// certificate, post, read the status. Redirects are not followed and the body of the answer is not read. Returns the
+// status code; throws Error with a text for the log when there is none: deadline after target.timeout, invalid_argument
+// for a host that leads to an address that is not public, internal for all else. The time that the system's resolver
+// takes counts, but is not cut short.
 [[nodiscard]] boost::asio::awaitable<int> post(const WebhookTarget& target, const WebhookMessage& message);
 
 }  // namespace driftd::api

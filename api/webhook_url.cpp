@@ -16,8 +16,12 @@ namespace ip = boost::asio::ip;
   throw Error{Errc::invalid_argument, "a webhook's URL " + why + "; it looks like https://host:port/path"};
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alphanumeric(char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alphanumeric(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z');
+}
 
 // A DNS name of letters, digits, hyphens and underscores. A last label of digits only would be read as an IPv4 address.
 bool is_name(std::string_view host) {
@@ -26,7 +30,8 @@ bool is_name(std::string_view host) {
   for (std::size_t start = 0; start <= host.size();) {
     const auto end = std::min(host.find('.', start), host.size());
     last = host.substr(start, end - start);
-    const bool sound = !last.empty() && last.size() <= 63 && is_alphanumeric(last.front()) && is_alphanumeric(last.back()) &&
+    const bool sound = !last.empty() && last.size() <= 63 && is_alphanumeric(last.front()) &&
+                       is_alphanumeric(last.back()) &&
                        std::ranges::all_of(last, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_'; });
     if (!sound) return false;
     start = end + 1;
@@ -71,13 +76,13 @@ bool is_public6(const ip::address_v6::bytes_type& b) {
   const auto word = [&](std::size_t i) { return static_cast<unsigned>(b[i] << 8 | b[i + 1]); };
   const std::uint32_t tail = std::uint32_t{word(12)} << 16 | word(14);
   const bool zero_middle = std::all_of(b.begin() + 4, b.begin() + 10, [](auto byte) { return byte == 0; });
-  if (word(0) == 0 && word(2) == 0 && zero_middle && word(10) == 0xFFFF) return is_public4(tail);  // mapped
+  if (word(0) == 0 && word(2) == 0 && zero_middle && word(10) == 0xFFFF) return is_public4(tail);       // mapped
   if (word(0) == 0x0064 && word(2) == 0xFF9B && zero_middle && word(10) == 0) return is_public4(tail);  // NAT64
-  if (word(0) >> 13 != 1) return false;                         // outside 2000::/3: loopback, local, multicast, ...
-  if (word(0) == 0x2001 && word(2) < 0x0200) return false;      // 2001::/23: Teredo, benchmarks, ORCHID
-  if (word(0) == 0x2001 && word(2) == 0x0DB8) return false;     // documentation
-  if (word(0) == 0x2002) return false;                          // 6to4: any IPv4 address
-  return !(word(0) == 0x3FFF && word(2) < 0x1000);              // documentation
+  if (word(0) >> 13 != 1) return false;                      // outside 2000::/3: loopback, local, multicast, ...
+  if (word(0) == 0x2001 && word(2) < 0x0200) return false;   // 2001::/23: Teredo, benchmarks, ORCHID
+  if (word(0) == 0x2001 && word(2) == 0x0DB8) return false;  // documentation
+  if (word(0) == 0x2002) return false;                       // 6to4: any IPv4 address
+  return !(word(0) == 0x3FFF && word(2) < 0x1000);           // documentation
 }
 
 }  // namespace
@@ -89,8 +94,11 @@ std::string WebhookUrl::authority() const {
 
 WebhookUrl parse_webhook_url(std::string_view text) {
   if (text.size() > 2048) refuse("has more than 2048 characters");
-  const auto plain = [](char c) { return c > ' ' && c < 0x7F && std::string_view{"\"<>\\^`{|}#@"}.find(c) == std::string_view::npos; };
-  if (!std::ranges::all_of(text, plain)) refuse("holds a user name, a fragment, or a character that must be written as %XX");
+  const auto plain = [](char c) {
+    return c > ' ' && c < 0x7F && std::string_view{"\"<>\\^`{|}#@"}.find(c) == std::string_view::npos;
+  };
+  if (!std::ranges::all_of(text, plain))
+    refuse("holds a user name, a fragment, or a character that must be written as %XX");
   WebhookUrl url;
   url.tls = text.starts_with("https://");
   if (!url.tls && !text.starts_with("http://")) refuse("must start with https:// or http://");
@@ -105,8 +113,10 @@ WebhookUrl parse_webhook_url(std::string_view text) {
   const auto close = bracketed ? authority.find(']') : std::min(authority.find(':'), authority.size());
   if (close == std::string_view::npos) refuse("has a '[' without ']'");
   url.host = std::string{bracketed ? authority.substr(1, close - 1) : authority.substr(0, close)};
-  std::ranges::transform(url.host, url.host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  if (!is_address(url.host, bracketed) && (bracketed || !is_name(url.host))) refuse("names no host: a DNS name or an address is needed");
+  std::ranges::transform(url.host, url.host.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  if (!is_address(url.host, bracketed) && (bracketed || !is_name(url.host)))
+    refuse("names no host: a DNS name or an address is needed");
 
   auto rest = authority.substr(bracketed ? close + 1 : close);
   url.port = url.tls ? "443" : "80";

@@ -1,8 +1,8 @@
 // The one exception type that driftd throws on purpose.
 //
-// An Error carries a code from a closed list and a text that tells a person what to do next. Two functions, and only two, map
-// codes outward: api/problem (HTTP status) and api/main (exit code). Exceptions of third-party libraries are translated in the
-// file that includes the library. A broken invariant is an assert, never an Error.
+// An Error carries a code from a closed list and a text that tells a person what to do next. Two functions, and only
+// two, map codes outward: api/problem (HTTP status) and api/main (exit code). Exceptions of third-party libraries are
+// translated in the file that includes the library. A broken invariant is an assert, never an Error.
 #pragma once
 
 #include <stdexcept>

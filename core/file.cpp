@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
   throw Error{errno == ENOENT ? Errc::not_found : Errc::internal, what + " " + path.string() + ": " + reason};
 }
 
-// An open file descriptor; closing errors after a successful fsync carry no information, so the destructor ignores them.
+// An open file descriptor; closing errors after a successful fsync carry no information, so the destructor ignores
+// them.
 class Descriptor {
  public:
   Descriptor(const fs::path& path, int flags) : path_{path}, fd_{::open(path.c_str(), flags | O_CLOEXEC, 0644)} {
@@ -46,9 +47,13 @@ class Descriptor {
   int fd_;
 };
 
-void sync_path(const fs::path& path) { Descriptor{path, O_RDONLY}.sync(); }
+void sync_path(const fs::path& path) {
+  Descriptor{path, O_RDONLY}.sync();
+}
 
-fs::path parent_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path{"."}; }
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path{"."};
+}
 
 template <class Container>
 Container read_whole(const fs::path& path, std::uintmax_t limit) {
@@ -57,7 +62,8 @@ Container read_whole(const fs::path& path, std::uintmax_t limit) {
   in.seekg(0, std::ios::end);
   const auto size = static_cast<std::uintmax_t>(in.tellg());
   if (size > limit) {
-    throw Error{Errc::too_large, path.string() + " has " + std::to_string(size) + " bytes, over the limit of " + std::to_string(limit)};
+    throw Error{Errc::too_large,
+                path.string() + " has " + std::to_string(size) + " bytes, over the limit of " + std::to_string(limit)};
   }
   in.seekg(0);
   Container bytes(static_cast<std::size_t>(size), typename Container::value_type{});
@@ -72,7 +78,9 @@ std::vector<std::uint8_t> read_file(const fs::path& path, std::uintmax_t limit) 
   return read_whole<std::vector<std::uint8_t>>(path, limit);
 }
 
-std::string read_text(const fs::path& path, std::uintmax_t limit) { return read_whole<std::string>(path, limit); }
+std::string read_text(const fs::path& path, std::uintmax_t limit) {
+  return read_whole<std::string>(path, limit);
+}
 
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
   auto temporary = path;

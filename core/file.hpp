@@ -1,7 +1,7 @@
 // Whole-file reads, and writes that a crash cannot tear.
 //
-// Thread-safe: free functions. Each throws Error: not_found when a path does not exist, internal (with the system's reason)
-// when reading or writing fails, too_large when a file is over the limit given.
+// Thread-safe: free functions. Each throws Error: not_found when a path does not exist, internal (with the system's
+// reason) when reading or writing fails, too_large when a file is over the limit given.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,12 @@
 
 namespace driftd {
 
-[[nodiscard]] std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uintmax_t limit = UINTMAX_MAX);
+[[nodiscard]] std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
+                                                  std::uintmax_t limit = UINTMAX_MAX);
 [[nodiscard]] std::string read_text(const std::filesystem::path& path, std::uintmax_t limit = UINTMAX_MAX);
 
-// Writes path.tmp, syncs it, renames it to path and syncs the directory: afterwards path holds the old or the new bytes, whole.
+// Writes path.tmp, syncs it, renames it to path and syncs the directory: afterwards path holds the old or the new
+// bytes, whole.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 

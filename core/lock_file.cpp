@@ -26,14 +26,16 @@ std::string holder_of(int fd) {
 LockFile::LockFile(const std::filesystem::path& path) : fd_{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)} {
   if (fd_ < 0) {
     if (errno == EACCES || errno == EROFS || errno == EPERM) {
-      throw Error{Errc::conflict, path.parent_path().string() + " cannot be written by this user or on this disk (" + std::generic_category().message(errno) + ")"};
+      throw Error{Errc::conflict, path.parent_path().string() + " cannot be written by this user or on this disk (" +
+                                      std::generic_category().message(errno) + ")"};
     }
     throw Error{Errc::internal, "cannot open " + path.string() + ": " + std::generic_category().message(errno)};
   }
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     const auto holder = holder_of(fd_);
     ::close(std::exchange(fd_, -1));
-    throw Error{Errc::conflict, path.parent_path().string() + " is in use by " + holder + ": ask it to make the change, or stop it"};
+    throw Error{Errc::conflict,
+                path.parent_path().string() + " is in use by " + holder + ": ask it to make the change, or stop it"};
   }
   const auto text = std::to_string(::getpid()) + "\n";
   // Only a courtesy to people: the lock counts, not the text.

@@ -22,8 +22,10 @@ constexpr double kRest = 0.05;  // seconds of processor time between two looks: 
 bool has_changed_code(const dl_phdr_info& file) {
   for (const auto& header : std::span{file.dlpi_phdr, file.dlpi_phnum}) {
     if (header.p_type != PT_DYNAMIC) continue;
-    for (const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(file.dlpi_addr + header.p_vaddr); entry->d_tag != DT_NULL; ++entry) {
-      if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0)) return true;
+    for (const auto* entry = reinterpret_cast<const ElfW(Dyn)*>(file.dlpi_addr + header.p_vaddr);
+         entry->d_tag != DT_NULL; ++entry) {
+      if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0))
+        return true;
     }
   }
   return false;
@@ -44,7 +46,9 @@ int release_pages(dl_phdr_info* file, std::size_t, void*) {
 
 }  // namespace
 
-void limit_heaps() { (void)::mallopt(M_ARENA_MAX, static_cast<int>(std::max(2U, std::thread::hardware_concurrency()))); }
+void limit_heaps() {
+  (void)::mallopt(M_ARENA_MAX, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())));
+}
 
 void release_start_up_memory() {
   (void)::malloc_trim(0);

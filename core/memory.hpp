@@ -5,9 +5,9 @@
 
 namespace driftd {
 
-// By default glibc gives eight heaps to each core, and each keeps the most that its threads ever held at once: a model's
-// feature maps, several times. Here there is one for each core, two at least, which measured no slower (one for two
-// cores cost 6% of the requests).
+// By default glibc gives eight heaps to each core, and each keeps the most that its threads ever held at once: a
+// model's feature maps, several times. Here there is one for each core, two at least, which measured no slower (one for
+// two cores cost 6% of the requests).
 void limit_heaps();
 
 // Gives back what start-up has used and serving does not need: free memory inside the heaps, and the pages of program

@@ -30,14 +30,19 @@ std::string uri_of(const fs::path& file, bool immutable) {
 
 }  // namespace
 
-void Database::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void Database::Close::operator()(sqlite3* db) const {
+  sqlite3_close_v2(db);
+}
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
 
 Database::Database(const fs::path& file, Mode mode, std::string what) : what_{std::move(what)} {
   const auto open = [&](bool immutable) {
     sqlite3* raw = nullptr;
     const int flags = mode == Mode::write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-    const int code = sqlite3_open_v2(uri_of(file, immutable).c_str(), &raw, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int code =
+        sqlite3_open_v2(uri_of(file, immutable).c_str(), &raw, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
     handle_.reset(raw);
     if (code != SQLITE_OK) fail("cannot be opened");
     sqlite3_busy_timeout(raw, kPatienceMs);
@@ -79,11 +84,14 @@ void Database::fail(const std::string& doing) const {
 
 Statement::Statement(const Database& db, std::string_view sql) : db_{db} {
   sqlite3_stmt* raw = nullptr;
-  if (sqlite3_prepare_v2(db.handle(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK) db.fail("cannot be queried");
+  if (sqlite3_prepare_v2(db.handle(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK)
+    db.fail("cannot be queried");
   statement_.reset(raw);
 }
 
-Statement& Statement::bind(std::int64_t value) { return check(sqlite3_bind_int64(statement_.get(), ++bound_, value)); }
+Statement& Statement::bind(std::int64_t value) {
+  return check(sqlite3_bind_int64(statement_.get(), ++bound_, value));
+}
 
 Statement& Statement::bind(std::string_view text) {
   const char* data = text.empty() ? "" : text.data();  // a null pointer would bind NULL
@@ -112,7 +120,9 @@ void Statement::reset() {
   bound_ = 0;
 }
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 std::span<const std::byte> Statement::bytes(int column) const {
   const auto* data = static_cast<const std::byte*>(sqlite3_column_blob(statement_.get(), column));
@@ -124,7 +134,9 @@ std::string Statement::text(int column) const {
   return {reinterpret_cast<const char*>(all.data()), all.size()};
 }
 
-Transaction::Transaction(Database& db) : db_{db} { db_.execute("BEGIN IMMEDIATE"); }
+Transaction::Transaction(Database& db) : db_{db} {
+  db_.execute("BEGIN IMMEDIATE");
+}
 
 Transaction::~Transaction() {
   if (open_) sqlite3_exec(db_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);

@@ -32,6 +32,8 @@ double AccuracyDetector::value() const {
   return sum / static_cast<double>(bets_.size());
 }
 
-Moment AccuracyDetector::since() const { return std::ranges::max_element(bets_, {}, &Bet::sum)->since; }
+Moment AccuracyDetector::since() const {
+  return std::ranges::max_element(bets_, {}, &Bet::sum)->since;
+}
 
 }  // namespace driftd::drift

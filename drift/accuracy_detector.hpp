@@ -1,8 +1,8 @@
 // A sequential detector of lost accuracy: bets against "the answers are right at least as often as they should be".
 //
-// Each bet has an error rate of its own, q1, above the tolerated q0. After a wrong answer its sum is R <- (R + 1) q1 / q0,
-// after a right one R <- (R + 1) (1 - q1) / (1 - q0): Shiryaev and Roberts' sum of likelihood ratios. The detector's
-// value is the mean of R over the bets, and it alarms when the value reaches the limit.
+// Each bet has an error rate of its own, q1, above the tolerated q0. After a wrong answer its sum is R <- (R + 1) q1 /
+// q0, after a right one R <- (R + 1) (1 - q1) / (1 - q0): Shiryaev and Roberts' sum of likelihood ratios. The
+// detector's value is the mean of R over the bets, and it alarms when the value reaches the limit.
 //
 // Proved: as long as each answer is wrong with probability at most q0, whatever came before, the factor's mean is at
 // most 1, so that value - answers is a supermartingale, and the expected number of answers until the first alarm is at

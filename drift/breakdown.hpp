@@ -22,18 +22,18 @@
 namespace driftd::drift {
 
 struct LabelShare {
-  std::string label;     // of the nearest training image
+  std::string label;  // of the nearest training image
   std::size_t images = 0;
-  double share = 0;      // of the images
-  double expected = 0;   // of the reference's images
+  double share = 0;     // of the images
+  double expected = 0;  // of the reference's images
 };
 
 struct PropertyShift {
-  std::string name;       // "brightness", ...
+  std::string name;  // "brightness", ...
   double median = 0;
-  double reference = 0;   // its median there
-  double rank = 0.5;      // chance that an image has a larger value than one of the reference
-  double p_value = 1;     // two-sided: that chance alone explains it; not corrected for the number of properties
+  double reference = 0;  // its median there
+  double rank = 0.5;     // chance that an image has a larger value than one of the reference
+  double p_value = 1;    // two-sided: that chance alone explains it; not corrected for the number of properties
 };
 
 struct LookAlikeImage {
@@ -52,11 +52,11 @@ struct LookAlikes {
 };
 
 struct Breakdown {
-  std::uint64_t from = 0;   // the first image looked at
-  Moment until;             // the last one
-  std::size_t images = 0;   // looked at
-  std::size_t strange = 0;  // among them
-  bool of_strange = false;  // the rest is about the strange ones; false: about all
+  std::uint64_t from = 0;                 // the first image looked at
+  Moment until;                           // the last one
+  std::size_t images = 0;                 // looked at
+  std::size_t strange = 0;                // among them
+  bool of_strange = false;                // the rest is about the strange ones; false: about all
   std::vector<LabelShare> labels;         // most images first; empty where the reference has no labels
   std::vector<PropertyShift> properties;  // the furthest from the reference first
   std::vector<LookAlikes> groups;         // the largest first

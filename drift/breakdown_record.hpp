@@ -1,7 +1,7 @@
 // The stored form of a breakdown: one little-endian, versioned record.
 //
-// Thread-safe: pure functions. Internal to this library. Decoding throws Error corrupt for bytes that encoding cannot have
-// written.
+// Thread-safe: pure functions. Internal to this library. Decoding throws Error corrupt for bytes that encoding cannot
+// have written.
 #pragma once
 
 #include <cstddef>

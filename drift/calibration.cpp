@@ -95,7 +95,8 @@ std::uint16_t vote(Rows rows, const std::vector<std::uint16_t>& numbers) {
   std::ptrdiff_t most = 0;
   for (const auto row : rows) {
     const auto number = numbers[static_cast<std::size_t>(row)];
-    const auto votes = std::ranges::count_if(rows, [&](auto r) { return numbers[static_cast<std::size_t>(r)] == number; });
+    const auto votes =
+        std::ranges::count_if(rows, [&](auto r) { return numbers[static_cast<std::size_t>(r)] == number; });
     if (votes > most) best = number;
     most = std::max(most, votes);
   }
@@ -202,8 +203,7 @@ void require_images(std::size_t n, std::size_t ranked, const CalibrationOptions&
                                   : " that differ from their " + std::to_string(kNeighbours) + " nearest (" +
                                         std::to_string(n) + " in all; copies do not count)";
   throw Error{Errc::invalid_argument,
-              whose + std::to_string(ranked) + " images" + hidden + ", calibration needs " +
-                  std::to_string(needed) +
+              whose + std::to_string(ranked) + " images" + hidden + ", calibration needs " + std::to_string(needed) +
                   ": p-values are ranks among them, and with so few no decision is reliable; add "
                   "different images of the same source"};
 }
@@ -215,7 +215,8 @@ void check_groups(std::size_t images, const CalibrationOptions& options) {
   if (different.size() >= kMinGroups) return;
   throw Error{Errc::invalid_argument,
               "the images belong to " + std::to_string(different.size()) + " groups, calibration by groups needs " +
-                  std::to_string(kMinGroups) + ": with fewer, one group alone is more than a twentieth of all, and how "
+                  std::to_string(kMinGroups) +
+                  ": with fewer, one group alone is more than a twentieth of all, and how "
                   "groups differ cannot be told; add images of other groups, or calibrate without groups"};
 }
 
@@ -305,10 +306,9 @@ void rank_held_out(Calibration& calibration, const HeldOut& images, const Neighb
     if (calibration.gaussian.mean.size() != images.vectors.cols) {
       throw Error{Errc::invalid_argument, "the held-out images have vectors of another length than the reference"};
     }
-    measure_vectors(ranked, found, [&](Rows numbers) { return chosen(images.vectors, numbers); }, options.vectors,
-                    [&](std::size_t, std::span<const float> vector) {
-                      return scores::mahalanobis(vector, calibration.gaussian);
-                    });
+    measure_vectors(
+        ranked, found, [&](Rows numbers) { return chosen(images.vectors, numbers); }, options.vectors,
+        [&](std::size_t, std::span<const float> vector) { return scores::mahalanobis(vector, calibration.gaussian); });
   }
   calibration.method = Method::held_out;
   calibration.groups = 0;

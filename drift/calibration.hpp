@@ -4,9 +4,9 @@
 // calibrate()), or of images that were kept out of the index (held out; rank_held_out()). Copies of an image (exact or
 // near duplicates) are skipped as its neighbours: a fresh image has no copy of itself in the reference, and counting
 // copies makes the reference look tighter than it is (30% of the images stored twice turn a 5% false-alarm rate into
-// 9%). A row that is left out is missing from its neighbours' own distances, too, as a fresh image is: counting it there
-// made 5% 4.6%. Images that belong together, frames of one video or photographs of one patient, are copies in all but name; told
-// which they are, calibrate() leaves out one group at a time.
+// 9%). A row that is left out is missing from its neighbours' own distances, too, as a fresh image is: counting it
+// there made 5% 4.6%. Images that belong together, frames of one video or photographs of one patient, are copies in all
+// but name; told which they are, calibrate() leaves out one group at a time.
 //
 // Thread rule: Calibration is a plain value, immutable once made. calibrate() and rank_held_out() call the functions
 // that they are given on their own thread.

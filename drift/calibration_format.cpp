@@ -67,9 +67,9 @@ void check_gaussian(const Reader& in, const Calibration& calibration) {
   in.require(fit.directions.data.size() == size * fit.mean.size() && fit.lower.size() == size * size &&
                  (fit.mean.empty() ? size == 0 : size > 0),
              "the fit has another shape than its vectors");
-  in.require(finite(fit.mean) && finite(fit.directions.data) && finite(fit.lower) && std::isfinite(fit.rest) &&
-                 fit.rest > 0,
-             "the fit has a value that is no number");
+  in.require(
+      finite(fit.mean) && finite(fit.directions.data) && finite(fit.lower) && std::isfinite(fit.rest) && fit.rest > 0,
+      "the fit has a value that is no number");
   for (std::size_t r = 0; r < size; ++r) in.require(fit.lower[r * size + r] > 0, "the fit has no spread");
 }
 

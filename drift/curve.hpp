@@ -1,5 +1,5 @@
-// What a detector measured over a stream's images: dense where it is new, sparser the further back, so that a few points
-// show both a change of this minute and the weeks before it.
+// What a detector measured over a stream's images: dense where it is new, sparser the further back, so that a few
+// points show both a change of this minute and the weeks before it.
 //
 // A point is kept by its image's number alone: it lives for 24 * 2^z images, z being how often 2 divides the number (at
 // most 14). So of the newest 24 images all are there, of the 24 before every second, of the 48 before every fourth, and

@@ -20,7 +20,8 @@ float squared_distance(const std::vector<float>& a, const std::vector<float>& b)
   std::array<float, kLanes> sums{};
   std::size_t i = 0;
   for (; i + kLanes <= a.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += (a[i + lane] - b[i + lane]) * (a[i + lane] - b[i + lane]);
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      sums[lane] += (a[i + lane] - b[i + lane]) * (a[i + lane] - b[i + lane]);
   }
   for (; i < a.size(); ++i) sums[0] += (a[i] - b[i]) * (a[i] - b[i]);
   return std::accumulate(sums.begin(), sums.end(), 0.0F);

@@ -15,9 +15,9 @@
 // reference in ten would raise a false alarm every 1,000 images where 10,000 are wanted. So what the detector finds is
 // a change: from the reference in a stream's first images, more and more from the stream's own past later. What is seen
 // while a channel's bets win waits, and becomes normal only when they have lost again (mean wealth below 2; with ranks
-// that rest on fewer than 1,000 values, at once); what is seen while an alert fires never does. Still, a difference from
-// the reference that is there from the first image and too slight to win a bet becomes normal; a window against a fixed
-// limit (alert.hpp) watches the level.
+// that rest on fewer than 1,000 values, at once); what is seen while an alert fires never does. Still, a difference
+// from the reference that is there from the first image and too slight to win a bet becomes normal; a window against a
+// fixed limit (alert.hpp) watches the level.
 //
 // Proved, where nothing waits: if reference and stream are exchangeable, E[L | past ranks] <= 1 whatever the
 // reference's size, and W is at most the Shiryaev-Roberts sum R <- (R + 1) * L, for which R - (images so far) is a

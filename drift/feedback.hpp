@@ -43,7 +43,7 @@ struct Accuracy {
   std::string stream;
   std::uint64_t total = 0;  // labels since the stream began
   std::size_t size = 0;     // labels in the window
-  double rate = 0;          // share of right votes in the window, and its 95% Wilson bounds; 0 and 0 to 1 when it is empty
+  double rate = 0;  // share of right votes in the window, and its 95% Wilson bounds; 0 and 0 to 1 when it is empty
   double lower = 0;
   double upper = 1;
 };

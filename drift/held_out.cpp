@@ -32,7 +32,8 @@ HeldOut decode_held_out(std::span<const std::byte> bytes) {
   in.require(rows > 0 && !values.empty() && rows <= values.size() && values.size() % rows == 0,
              "its vectors have no common length");
   in.require(images.groups.empty() || images.groups.size() == rows, "it has groups for other images");
-  in.require(std::ranges::all_of(values, [](float x) { return std::isfinite(x); }), "a vector has a value that is no number");
+  in.require(std::ranges::all_of(values, [](float x) { return std::isfinite(x); }),
+             "a vector has a value that is no number");
   const auto dimension = values.size() / rows;
   images.vectors = Matrix{rows, dimension, std::move(values)};
   return images;

@@ -26,8 +26,8 @@ class Pairs {
     for (std::size_t i = 0; i < n_; ++i) {
       for (std::size_t j = 0; j < i; ++j) {
         const auto difference = [](float a, float b) { return (a - b) * (a - b); };
-        squared_[i * n_ + j] = squared_[j * n_ + i] =
-            std::transform_reduce(images[i].begin(), images[i].end(), images[j].begin(), 0.0F, std::plus<>{}, difference);
+        squared_[i * n_ + j] = squared_[j * n_ + i] = std::transform_reduce(
+            images[i].begin(), images[i].end(), images[j].begin(), 0.0F, std::plus<>{}, difference);
       }
     }
   }

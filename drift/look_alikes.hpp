@@ -19,7 +19,7 @@
 namespace driftd::drift {
 
 inline constexpr std::size_t kMostGroups = 6;
-inline constexpr std::size_t kMostGrouped = 300;     // images
+inline constexpr std::size_t kMostGrouped = 300;  // images
 inline constexpr double kFewestSilhouette = 0.15;
 
 // Numbers of the images by group: the largest group first, in each the image nearest to the group's mean first. Throws

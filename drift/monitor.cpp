@@ -131,9 +131,8 @@ std::optional<StreamSummary> Monitor::stream(std::string_view name, std::int64_t
 }
 
 std::vector<Alert> Monitor::alerts() const {
-  return state_->with([](const State& state) {
-    return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()};
-  });
+  return state_->with(
+      [](const State& state) { return std::vector<Alert>{state.alerts.rbegin(), state.alerts.rend()}; });
 }
 
 std::optional<Alert> Monitor::alert(std::string_view id) const {

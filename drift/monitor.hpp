@@ -47,7 +47,7 @@ struct MonitorOptions {
   std::vector<std::string> detectors{std::string{kRateRule}, std::string{kDetectorRule}};  // the most urgent first
   std::vector<StreamRule> rules;  // for some streams: the first that matches
   std::size_t max_streams = 1000;
-  std::size_t max_alerts = 1000;  // history; the oldest resolved ones go first
+  std::size_t max_alerts = 1000;      // history; the oldest resolved ones go first
   std::vector<std::string> followed;  // names of rules that others watch, see Monitor::follow
   std::function<std::string()>
       new_id;  // unique, sortable by time; called under the lock. Empty: "alert-<ms>-<counter>"

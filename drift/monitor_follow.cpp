@@ -8,7 +8,9 @@ namespace driftd::drift {
 namespace {
 
 // The watcher is its own patience: what it finds fires at once, and is over when it says so.
-Watch fresh_watch() { return Watch{.machine = AlertMachine{Patience{}}, .alert_id = {}, .curve = {}}; }
+Watch fresh_watch() {
+  return Watch{.machine = AlertMachine{Patience{}}, .alert_id = {}, .curve = {}};
+}
 
 }  // namespace
 

@@ -88,8 +88,8 @@ struct Monitor::State {
   std::vector<WatchPlan> plans;   // the last one is for all streams
   std::map<std::string, Stream, std::less<>> streams;
   std::map<std::pair<std::string, std::string>, Watch> followed;  // by stream and rule
-  std::deque<Alert> alerts;  // oldest first
-  std::deque<Event> events;  // not yet delivered, oldest first
+  std::deque<Alert> alerts;                                       // oldest first
+  std::deque<Event> events;                                       // not yet delivered, oldest first
   bool delivering = false;
   std::uint64_t ids = 0;
 };

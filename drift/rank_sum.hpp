@@ -1,7 +1,7 @@
 // Where the values of a sample lie among those of a reference, and whether chance explains it.
 //
-// Wilcoxon's rank-sum test, two-sided, by the normal approximation with corrections for ties and continuity (H. Mann, D.
-// Whitney, "On a test of whether one of two random variables is stochastically larger than the other", 1947).
+// Wilcoxon's rank-sum test, two-sided, by the normal approximation with corrections for ties and continuity (H. Mann,
+// D. Whitney, "On a test of whether one of two random variables is stochastically larger than the other", 1947).
 // Thread-safe: a pure function.
 #pragma once
 

@@ -7,8 +7,8 @@ namespace driftd::drift {
 namespace {
 
 std::size_t size_of(const RecentWindow::Image& image) {
-  return sizeof(float) * (image.vector->size() + image.properties.size()) + image.reference.size() + image.label.size() +
-         image.request_id.size() + image.nearest_label.size() + sizeof image;
+  return sizeof(float) * (image.vector->size() + image.properties.size()) + image.reference.size() +
+         image.label.size() + image.request_id.size() + image.nearest_label.size() + sizeof image;
 }
 
 }  // namespace
@@ -29,8 +29,8 @@ void RecentWindow::push(std::string_view stream, Image image) {
     found->second.push_back(std::move(image));
     state.bytes += size;
     while (state.bytes > max_bytes_) {
-      const auto silent = std::ranges::min_element(
-          state.streams, {}, [](const auto& entry) { return entry.second.back().at_ms; });
+      const auto silent =
+          std::ranges::min_element(state.streams, {}, [](const auto& entry) { return entry.second.back().at_ms; });
       drop_oldest(state, silent->second);
       if (silent->second.empty()) state.streams.erase(silent);
     }
@@ -42,7 +42,8 @@ std::vector<RecentWindow::Image> RecentWindow::images(std::string_view stream, s
     std::vector<Image> all;
     const auto found = state.streams.find(stream);
     if (found == state.streams.end()) return all;
-    std::ranges::copy_if(found->second, std::back_inserter(all), [&](const Image& image) { return image.reference == reference; });
+    std::ranges::copy_if(found->second, std::back_inserter(all),
+                         [&](const Image& image) { return image.reference == reference; });
     return all;
   });
 }
@@ -64,7 +65,9 @@ std::vector<std::string> RecentWindow::streams(std::string_view reference) const
       if (count > 0) counted.emplace_back(static_cast<std::size_t>(count), name);
     }
   });
-  std::ranges::sort(counted, [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  std::ranges::sort(counted, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
   std::vector<std::string> names;
   for (auto& [count, name] : counted) names.push_back(std::move(name));
   return names;

@@ -75,8 +75,8 @@ struct Report {
   Rate ood;
   Quantiles score;
   Quantiles distance;
-  Quantiles distance_in;   // of the images in distribution alone
-  Quantiles distance_out;  // of those out of distribution
+  Quantiles distance_in;                     // of the images in distribution alone
+  Quantiles distance_out;                    // of those out of distribution
   std::vector<LabelRow> labels;              // by name
   std::vector<std::uint64_t> p_histogram;    // equal bins of (0, 1]
   double p_ks = 0;                           // Kolmogorov-Smirnov distance of the p-values from uniform

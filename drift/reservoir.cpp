@@ -18,8 +18,7 @@ std::size_t Reservoirs::size_of(const State& state) const {
   return places_ / std::max<std::size_t>(1, state.samples.size());
 }
 
-std::optional<std::int64_t> Reservoirs::draw(std::string_view stream, std::string_view reference,
-                                             std::int64_t now_ms) {
+std::optional<std::int64_t> Reservoirs::draw(std::string_view stream, std::string_view reference, std::int64_t now_ms) {
   return state_.with([&](State& state) -> std::optional<std::int64_t> {
     auto found = state.samples.find(stream);
     if (found == state.samples.end()) {

@@ -1,9 +1,9 @@
 // Uniform random samples of streams: which images to draw, one decision each.
 //
-// Algorithm R (Vitter, "Random sampling with a reservoir", 1985): of `seen` images, the newest is drawn with probability
-// size / seen, and takes a random member's place. Streams share the places equally: a new stream makes every sample
-// smaller, by dropping random members, which leaves the rest a uniform sample. A stream whose reference changes begins a
-// new round.
+// Algorithm R (Vitter, "Random sampling with a reservoir", 1985): of `seen` images, the newest is drawn with
+// probability size / seen, and takes a random member's place. Streams share the places equally: a new stream makes
+// every sample smaller, by dropping random members, which leaves the rest a uniform sample. A stream whose reference
+// changes begins a new round.
 //
 // Thread-safe. One lock, held for about a tenth of a microsecond an image. Memory: max_streams small records. The
 // members themselves are kept elsewhere (review_store.hpp).
@@ -29,7 +29,8 @@ class Reservoirs {
   Reservoirs(std::size_t places, std::uint64_t seed);
 
   // Counts an image. The round of the sample that it is drawn for, or nothing.
-  [[nodiscard]] std::optional<std::int64_t> draw(std::string_view stream, std::string_view reference, std::int64_t now_ms);
+  [[nodiscard]] std::optional<std::int64_t> draw(std::string_view stream, std::string_view reference,
+                                                 std::int64_t now_ms);
   // An image that was drawn could not be kept.
   void missed(std::string_view stream);
 

@@ -17,7 +17,9 @@ constexpr std::array kNames{std::string_view{"requested"}, std::string_view{"acc
 
 }  // namespace
 
-std::string_view name_of(RetrainStatus status) { return kNames.at(static_cast<std::size_t>(status)); }
+std::string_view name_of(RetrainStatus status) {
+  return kNames.at(static_cast<std::size_t>(status));
+}
 
 std::optional<RetrainStatus> retrain_status_of(std::string_view name) {
   const auto found = std::ranges::find(kNames, name);
@@ -25,7 +27,9 @@ std::optional<RetrainStatus> retrain_status_of(std::string_view name) {
   return static_cast<RetrainStatus>(found - kNames.begin());
 }
 
-bool is_open(RetrainStatus status) { return status != activated && status != failed && status != rejected; }
+bool is_open(RetrainStatus status) {
+  return status != activated && status != failed && status != rejected;
+}
 
 bool may_follow(RetrainStatus from, RetrainStatus to) {
   switch (from) {

@@ -36,13 +36,13 @@ struct RetrainTrial {
 
 struct RetrainRequest {
   std::string id;  // the idempotency key: "driftd-retrain-<16 hexadecimal digits>", a legal name of a Kubernetes object
-  std::string reference;            // "default@4", what the alerts compared with
-  std::vector<std::string> alerts;  // ids, the first one raised the request; at most kMaxAlerts
+  std::string reference;             // "default@4", what the alerts compared with
+  std::vector<std::string> alerts;   // ids, the first one raised the request; at most kMaxAlerts
   std::vector<std::string> streams;  // of these alerts, each once
   RetrainStatus status = RetrainStatus::requested;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
-  std::int64_t reference_version = 0;  // what came of it, told by whoever trained; 0: not told
+  std::int64_t reference_version = 0;   // what came of it, told by whoever trained; 0: not told
   std::int64_t command_started_ms = 0;  // 0: retrain.command has not run
   std::optional<int> exit_code;         // of the command; 128 + n when signal n ended it
   std::string output;                   // the end of what the command wrote

@@ -11,8 +11,12 @@ constexpr std::array kStates{std::string_view{"waiting"}, std::string_view{"labe
 
 }  // namespace
 
-std::string_view name_of(ReviewSource source) { return source == ReviewSource::random ? "random" : "diverse"; }
-std::string_view name_of(ReviewState state) { return kStates.at(static_cast<std::size_t>(state)); }
+std::string_view name_of(ReviewSource source) {
+  return source == ReviewSource::random ? "random" : "diverse";
+}
+std::string_view name_of(ReviewState state) {
+  return kStates.at(static_cast<std::size_t>(state));
+}
 
 std::optional<ReviewState> review_state_of(std::string_view name) {
   const auto found = std::ranges::find(kStates, name);

@@ -1,7 +1,7 @@
 // An image that waits for a person's eye, and what the person said of it.
 //
-// Two kinds of images are queued. "diverse" ones are strange and unlike one another (diverse_set.hpp): they show what is
-// new, and say nothing of how much of it there is. "random" ones are a uniform sample of a stream's images
+// Two kinds of images are queued. "diverse" ones are strange and unlike one another (diverse_set.hpp): they show what
+// is new, and say nothing of how much of it there is. "random" ones are a uniform sample of a stream's images
 // (reservoir.hpp): shares among them are honest estimates for the stream.
 //
 // Thread-safe: values and pure functions.
@@ -58,22 +58,22 @@ struct ReviewItem {
 // A stream's random sample.
 struct SampleState {
   std::string stream;
-  std::string reference;      // a sample is of images scored against one reference
-  std::int64_t round = 0;     // grows with each new sample of the stream
+  std::string reference;   // a sample is of images scored against one reference
+  std::int64_t round = 0;  // grows with each new sample of the stream
   std::int64_t since_ms = 0;
-  std::uint64_t seen = 0;     // images since then
-  std::uint64_t missed = 0;   // that were drawn, but lost because the hand-over was full
+  std::uint64_t seen = 0;    // images since then
+  std::uint64_t missed = 0;  // that were drawn, but lost because the hand-over was full
 };
 
 // What the answers about a stream's random sample say of all its images since then.
 struct ReviewEstimate {
   SampleState sample;
-  std::size_t size = 0;      // images in the sample
-  std::size_t waiting = 0;   // not answered yet
-  std::size_t judged = 0;    // labelled or accepted; the others were dismissed
-  std::size_t flagged = 0;   // of the judged: out of distribution by the score
-  std::size_t ood = 0;       // of the judged: out of distribution by the person
-  std::size_t wrong = 0;     // of the judged: labelled otherwise than by the neighbours' vote
+  std::size_t size = 0;     // images in the sample
+  std::size_t waiting = 0;  // not answered yet
+  std::size_t judged = 0;   // labelled or accepted; the others were dismissed
+  std::size_t flagged = 0;  // of the judged: out of distribution by the score
+  std::size_t ood = 0;      // of the judged: out of distribution by the person
+  std::size_t wrong = 0;    // of the judged: labelled otherwise than by the neighbours' vote
 };
 
 [[nodiscard]] ReviewEstimate estimate(const SampleState& sample, std::span<const ReviewItem> items);

@@ -9,7 +9,9 @@ namespace {
 constexpr std::uint32_t kVersion = 1;
 
 // 0: not said, 1: no, 2: yes
-std::uint8_t code(std::optional<bool> value) { return !value ? 0 : *value ? 2 : 1; }
+std::uint8_t code(std::optional<bool> value) {
+  return !value ? 0 : *value ? 2 : 1;
+}
 
 }  // namespace
 

@@ -35,15 +35,17 @@ constexpr const char* kSchema = R"(
 
 Database open(const std::filesystem::path& file) {
   Database db{file, Database::Mode::write, "the review queue " + file.string()};
-  db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  db.execute(
+      "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
   require_sound(db);
   const auto application = db.integer("PRAGMA application_id");
   const auto version = db.integer("PRAGMA user_version");
   if (application == kApplicationId && version == kSchemaVersion) return db;
   if (application == kApplicationId) {
-    throw Error{Errc::conflict, file.string() + " has schema version " + std::to_string(version) + ", this program knows " +
-                                    std::to_string(kSchemaVersion) + ": upgrade it, or move the file away"};
+    throw Error{Errc::conflict, file.string() + " has schema version " + std::to_string(version) +
+                                    ", this program knows " + std::to_string(kSchemaVersion) +
+                                    ": upgrade it, or move the file away"};
   }
   if (application != 0 || version != 0 || db.integer("SELECT count(*) FROM sqlite_schema") != 0) {
     throw Error{Errc::conflict, file.string() + " is a database of another program; give driftd a folder of its own"};
@@ -57,7 +59,8 @@ Database open(const std::filesystem::path& file) {
 }
 
 void erase(Database& db, std::string_view id) {
-  for (const auto* sql : {"DELETE FROM items WHERE id = ?", "DELETE FROM vectors WHERE id = ?", "DELETE FROM images WHERE id = ?"}) {
+  for (const auto* sql :
+       {"DELETE FROM items WHERE id = ?", "DELETE FROM vectors WHERE id = ?", "DELETE FROM images WHERE id = ?"}) {
     Statement{db, sql}.bind(id).step();
   }
 }
@@ -75,7 +78,9 @@ ReviewItem item_of(const Statement& row) {  // of SELECT seq, image_bytes, recor
   return item;
 }
 
-std::int64_t image_bytes(Database& db) { return db.integer("SELECT coalesce(sum(image_bytes), 0) FROM items"); }
+std::int64_t image_bytes(Database& db) {
+  return db.integer("SELECT coalesce(sum(image_bytes), 0) FROM items");
+}
 
 void drop_image(Database& db, std::string_view id) {
   Statement{db, "DELETE FROM images WHERE id = ?"}.bind(id).step();
@@ -99,9 +104,10 @@ bool make_room(Database& db, std::size_t wanted, std::size_t limit) {
 void forget_answered(Database& db, std::size_t limit) {
   const auto excess = db.integer("SELECT count(*) FROM items WHERE state <> 0") - static_cast<std::int64_t>(limit);
   if (excess <= 0) return;
-  Statement oldest{db,
-                   "SELECT id FROM items AS i WHERE state <> 0 AND NOT (source = 1 AND EXISTS "
-                   "(SELECT 1 FROM samples AS s WHERE s.stream = i.stream AND s.round = i.round)) ORDER BY seq LIMIT ?"};
+  Statement oldest{
+      db,
+      "SELECT id FROM items AS i WHERE state <> 0 AND NOT (source = 1 AND EXISTS "
+      "(SELECT 1 FROM samples AS s WHERE s.stream = i.stream AND s.round = i.round)) ORDER BY seq LIMIT ?"};
   oldest.bind(excess);
   for (const auto& id : ids_of(oldest)) erase(db, id);
 }
@@ -128,7 +134,8 @@ ReviewItem ReviewStore::add(ReviewItem item, std::span<const float> vector, std:
     for (const auto& id : gone) erase(db, id);
     item.image_bytes = !jpeg.empty() && make_room(db, jpeg.size(), connection_->options.max_bytes) ? jpeg.size() : 0;
     if (item.image_bytes == 0) item.width = item.height = 0;
-    Statement{db, "INSERT INTO items (id, source, state, stream, round, image_bytes, record) VALUES (?, ?, ?, ?, ?, ?, ?)"}
+    Statement{db,
+              "INSERT INTO items (id, source, state, stream, round, image_bytes, record) VALUES (?, ?, ?, ?, ?, ?, ?)"}
         .bind(item.id)
         .bind(static_cast<std::int64_t>(item.source))
         .bind(static_cast<std::int64_t>(item.state))
@@ -139,7 +146,8 @@ ReviewItem ReviewStore::add(ReviewItem item, std::span<const float> vector, std:
         .step();
     item.order = db.integer("SELECT last_insert_rowid()");
     Statement{db, "INSERT INTO vectors (id, vector) VALUES (?, ?)"}.bind(item.id).bind(std::as_bytes(vector)).step();
-    if (item.image_bytes > 0) Statement{db, "INSERT INTO images (id, jpeg) VALUES (?, ?)"}.bind(item.id).bind(jpeg).step();
+    if (item.image_bytes > 0)
+      Statement{db, "INSERT INTO images (id, jpeg) VALUES (?, ?)"}.bind(item.id).bind(jpeg).step();
     transaction.commit();
     return item;
   });
@@ -179,9 +187,10 @@ std::optional<ReviewItem> ReviewStore::item(std::string_view id) const {
 
 std::vector<ReviewItem> ReviewStore::items(const ReviewQuery& wanted) const {
   return connection_->with([&](Database& db) {
-    Statement query{db,
-                    "SELECT seq, image_bytes, record FROM items WHERE seq < ? AND (? < 0 OR state = ?) AND (? < 0 OR source = ?) "
-                    "AND (? = '' OR stream = ?) ORDER BY seq DESC LIMIT ?"};
+    Statement query{
+        db,
+        "SELECT seq, image_bytes, record FROM items WHERE seq < ? AND (? < 0 OR state = ?) AND (? < 0 OR source = ?) "
+        "AND (? = '' OR stream = ?) ORDER BY seq DESC LIMIT ?"};
     const auto state = wanted.state ? static_cast<std::int64_t>(*wanted.state) : -1;
     const auto source = wanted.source ? static_cast<std::int64_t>(*wanted.source) : -1;
     query.bind(wanted.before).bind(state).bind(state).bind(source).bind(source).bind(wanted.stream).bind(wanted.stream);
@@ -226,7 +235,8 @@ void ReviewStore::save_samples(std::span<const SampleState> samples) {
   connection_->with([&](Database& db) {
     Transaction transaction{db};
     db.execute("DELETE FROM samples");
-    Statement insert{db, "INSERT INTO samples (stream, reference, round, since_ms, seen, missed) VALUES (?, ?, ?, ?, ?, ?)"};
+    Statement insert{
+        db, "INSERT INTO samples (stream, reference, round, since_ms, seen, missed) VALUES (?, ?, ?, ?, ?, ?)"};
     for (const auto& sample : samples) {
       insert.bind(sample.stream).bind(sample.reference).bind(sample.round).bind(sample.since_ms);
       insert.bind(static_cast<std::int64_t>(sample.seen)).bind(static_cast<std::int64_t>(sample.missed)).step();

@@ -21,8 +21,8 @@
 namespace driftd::drift {
 
 struct ReviewStoreOptions {
-  std::size_t max_bytes = 64 << 20;   // of images
-  std::size_t max_answered = 5'000;   // rows
+  std::size_t max_bytes = 64 << 20;  // of images
+  std::size_t max_answered = 5'000;  // rows
 };
 
 // A page, the newest first.
@@ -42,13 +42,13 @@ struct ReviewCounts {
 
 class ReviewStore {
  public:
-  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or another
-  // process holds it, corrupt when it is no database, or a damaged one.
+  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or
+  // another process holds it, corrupt when it is no database, or a damaged one.
   explicit ReviewStore(const std::filesystem::path& file, ReviewStoreOptions options = {});
   ~ReviewStore();
 
-  // Removes `gone` and adds the item with its embedding and its JPEG (may be empty), all or nothing. An image that finds
-  // no room is left out. Returns the item as it is stored.
+  // Removes `gone` and adds the item with its embedding and its JPEG (may be empty), all or nothing. An image that
+  // finds no room is left out. Returns the item as it is stored.
   ReviewItem add(ReviewItem item, std::span<const float> vector, std::span<const std::byte> jpeg,
                  std::span<const std::string> gone = {});
   // Replaces what is known of an item. Throws Error not_found when it made room for another meanwhile.
@@ -57,7 +57,7 @@ class ReviewStore {
 
   [[nodiscard]] std::optional<ReviewItem> item(std::string_view id) const;
   [[nodiscard]] std::vector<ReviewItem> items(const ReviewQuery& query) const;
-  [[nodiscard]] std::vector<float> vector(std::string_view id) const;   // throws Error not_found
+  [[nodiscard]] std::vector<float> vector(std::string_view id) const;     // throws Error not_found
   [[nodiscard]] std::vector<std::byte> image(std::string_view id) const;  // empty: none is kept
   [[nodiscard]] ReviewCounts counts() const;
 

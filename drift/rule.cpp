@@ -40,8 +40,12 @@ std::string rule_names() {
   return names;
 }
 
-bool has_k(Rule rule) { return rule == Rule::knn || rule == Rule::mean || rule == Rule::l1; }
+bool has_k(Rule rule) {
+  return rule == Rule::knn || rule == Rule::mean || rule == Rule::l1;
+}
 
-bool needs_vectors(Rule rule) { return rule == Rule::l1 || rule == Rule::mahalanobis; }
+bool needs_vectors(Rule rule) {
+  return rule == Rule::l1 || rule == Rule::mahalanobis;
+}
 
 }  // namespace driftd::drift

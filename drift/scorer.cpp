@@ -31,7 +31,8 @@ void check_near(std::span<const Near> near) {
 void check_vectors(std::span<const Near> near, const Gaussian& gaussian, const Vectors& vectors) {
   const auto d = vectors.image.size();
   if (d == 0 || vectors.near.rows != near.size() || vectors.near.cols != d || gaussian.mean.size() != d) {
-    throw Error{Errc::invalid_argument, "a score by l1 or mahalanobis needs the embeddings of the image and its neighbours"};
+    throw Error{Errc::invalid_argument,
+                "a score by l1 or mahalanobis needs the embeddings of the image and its neighbours"};
   }
   if (!std::ranges::all_of(vectors.image, [](float x) { return std::isfinite(x); })) {
     throw Error{Errc::invalid_argument, "an embedding has a value that is no number"};

@@ -20,8 +20,8 @@ struct Silence {
   std::string note;
 };
 
-// Whether a stream's name matches a pattern, in which * stands for any characters (none, too) and ? for one. O(pattern *
-// name).
+// Whether a stream's name matches a pattern, in which * stands for any characters (none, too) and ? for one. O(pattern
+// * name).
 [[nodiscard]] bool matches(std::string_view pattern, std::string_view stream);
 
 // 1 to 64 of A-Z a-z 0-9 . _ - * ?

@@ -79,7 +79,8 @@ void prepare_schema(Database& db, const std::string& name) {
 Database open(const std::filesystem::path& file) {
   Database db{file, Database::Mode::write, "the alert store " + file.string()};
   // Exclusive: two services on one file would overwrite each other's windows. Whoever holds it does so for good.
-  db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  db.execute(
+      "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
   require_sound(db);
   prepare_schema(db, file.string());
@@ -224,8 +225,7 @@ std::vector<Silence> Store::silences() const {
     Statement query{db, "SELECT id, streams, from_ms, until_ms, who, note FROM silences ORDER BY seq"};
     std::vector<Silence> all;
     while (query.step()) {
-      all.push_back(
-          {query.text(0), query.text(1), query.integer(2), query.integer(3), query.text(4), query.text(5)});
+      all.push_back({query.text(0), query.text(1), query.integer(2), query.integer(3), query.text(4), query.text(5)});
     }
     return all;
   });

@@ -58,8 +58,8 @@ struct DeliveryQuery {
 
 class Store {
  public:
-  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or another
-  // process holds it, corrupt when it is no database, or a damaged one.
+  // Opens or creates the file; reads all of it. Throws Error: conflict when a newer or another program wrote it or
+  // another process holds it, corrupt when it is no database, or a damaged one.
   explicit Store(const std::filesystem::path& file, StoreOptions options = {});
   ~Store();
 
@@ -75,11 +75,11 @@ class Store {
   [[nodiscard]] MonitorState load() const;
 
   // --- Evidence of an alert, found after it fired --------------------------------------------------------------------
-  // Inserts or replaces the breakdown, and adds pictures; both go with the alert. False, and nothing is written, when the
-  // alert has gone already.
+  // Inserts or replaces the breakdown, and adds pictures; both go with the alert. False, and nothing is written, when
+  // the alert has gone already.
   bool save_evidence(std::string_view alert, const Breakdown& breakdown, std::span<const Picture> added);
   [[nodiscard]] std::optional<Breakdown> breakdown(std::string_view alert) const;
-  [[nodiscard]] std::vector<Picture> pictures(std::string_view alert) const;  // without their bytes
+  [[nodiscard]] std::vector<Picture> pictures(std::string_view alert) const;                  // without their bytes
   [[nodiscard]] std::vector<std::byte> picture(std::string_view alert, std::size_t n) const;  // empty: there is none
 
   // Of an alert or a retrain request, the oldest entry first.
@@ -110,7 +110,7 @@ class Store {
   // The end of an attempt. Throws Error not_found for an id that is not in the outbox.
   void delivered(std::string_view id);
   void failed(std::string_view id, std::int64_t next_ms, std::string_view reason);  // to be tried again from next_ms on
-  void dead(std::string_view id, std::int64_t now_ms, std::string_view reason);  // never again; noted in the history
+  void dead(std::string_view id, std::int64_t now_ms, std::string_view reason);     // never again; noted in the history
   // Makes a pending or dead notice due, with all attempts before it. Throws Error: not_found, conflict for one that was
   // delivered.
   Delivery retry(std::string_view id, std::int64_t now_ms);

@@ -13,8 +13,7 @@ bool Store::save_evidence(std::string_view alert, const Breakdown& breakdown, st
         .bind(alert)
         .bind(encode(breakdown))
         .step();
-    Statement insert{
-        db, "INSERT INTO pictures (alert, n, request_id, width, height, jpeg) VALUES (?, ?, ?, ?, ?, ?)"};
+    Statement insert{db, "INSERT INTO pictures (alert, n, request_id, width, height, jpeg) VALUES (?, ?, ?, ?, ?, ?)"};
     for (const auto& picture : added) {
       insert.bind(alert).bind(static_cast<std::int64_t>(picture.n)).bind(picture.request_id);
       insert.bind(std::int64_t{picture.width}).bind(std::int64_t{picture.height}).bind(picture.jpeg).step();
@@ -40,8 +39,11 @@ std::vector<Picture> Store::pictures(std::string_view alert) const {
     query.bind(alert);
     std::vector<Picture> all;
     while (query.step()) {
-      all.push_back({static_cast<std::size_t>(query.integer(0)), query.text(1), static_cast<int>(query.integer(2)),
-                     static_cast<int>(query.integer(3)), {}});
+      all.push_back({static_cast<std::size_t>(query.integer(0)),
+                     query.text(1),
+                     static_cast<int>(query.integer(2)),
+                     static_cast<int>(query.integer(3)),
+                     {}});
     }
     return all;
   });

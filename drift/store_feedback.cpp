@@ -7,7 +7,8 @@ namespace driftd::drift {
 void Store::save_judgement(const Judgement& judgement) {
   connection_->with([&](Database& db) {
     Transaction transaction{db};
-    Statement{db, "INSERT INTO feedback (request_id, stream, reference, predicted, label, at_ms) VALUES (?, ?, ?, ?, ?, ?)"}
+    Statement{db,
+              "INSERT INTO feedback (request_id, stream, reference, predicted, label, at_ms) VALUES (?, ?, ?, ?, ?, ?)"}
         .bind(judgement.request_id)
         .bind(judgement.stream)
         .bind(judgement.reference)

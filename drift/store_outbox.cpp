@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t kMaxReason = 256;
 
 // Rows that the last statement changed.
-std::size_t changes(Database& db) { return static_cast<std::size_t>(db.integer("SELECT changes()")); }
+std::size_t changes(Database& db) {
+  return static_cast<std::size_t>(db.integer("SELECT changes()"));
+}
 
 void require_room(Database& db, std::size_t wanted, std::size_t limit) {
   const auto rows = static_cast<std::size_t>(db.integer("SELECT count(*) FROM outbox"));
@@ -49,7 +51,8 @@ Delivery at(Database& db, std::string_view id) {
   query.bind(id);
   auto found = rows_of(query);
   if (found.empty()) {
-    throw Error{Errc::not_found, "no notice '" + std::string{id.substr(0, 64)} + "' is in the outbox; finished ones "
+    throw Error{Errc::not_found, "no notice '" + std::string{id.substr(0, 64)} +
+                                     "' is in the outbox; finished ones "
                                      "make room for new ones"};
   }
   return std::move(found.front());
@@ -86,8 +89,7 @@ void queue(Database& db, std::span<const Notice> notices, const StoreOptions& op
 
 std::vector<Delivery> Store::due(std::string_view target, std::int64_t now_ms, std::size_t limit) const {
   return connection_->with([&](Database& db) {
-    Statement query{
-        db, kColumns + "WHERE state = 0 AND target = ? AND next_ms <= ? ORDER BY next_ms, seq LIMIT ?"};
+    Statement query{db, kColumns + "WHERE state = 0 AND target = ? AND next_ms <= ? ORDER BY next_ms, seq LIMIT ?"};
     query.bind(target).bind(now_ms).bind(static_cast<std::int64_t>(limit));
     return rows_of(query);
   });
@@ -138,8 +140,7 @@ Delivery Store::delivery(std::string_view id) const {
 
 std::vector<Delivery> Store::deliveries(const DeliveryQuery& wanted) const {
   return connection_->with([&](Database& db) {
-    Statement query{
-        db, kColumns + "WHERE seq < ? AND (? < 0 OR state = ?) ORDER BY seq DESC LIMIT ?"};
+    Statement query{db, kColumns + "WHERE seq < ? AND (? < 0 OR state = ?) ORDER BY seq DESC LIMIT ?"};
     const auto state = wanted.state ? static_cast<std::int64_t>(*wanted.state) : -1;
     query.bind(wanted.before).bind(state).bind(state).bind(static_cast<std::int64_t>(wanted.limit));
     return rows_of(query);

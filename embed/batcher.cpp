@@ -21,7 +21,8 @@ struct Job {
 
 using Queue = BatchQueue<Job>;
 
-constexpr std::size_t kTogether = 8;  // images that a thread takes where enough wait, so that their searches share a pass
+constexpr std::size_t kTogether =
+    8;  // images that a thread takes where enough wait, so that their searches share a pass
 
 // Throws Error{invalid_argument} when the images differ in size, which the embedder could not notice.
 Matrix gather(const std::vector<Queue::Entry>& entries) {
@@ -131,9 +132,9 @@ class Batcher::Impl {
   const std::size_t team_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Queue queue_;            // guarded by mutex_
-  std::size_t busy_ = 0;   // threads that compute; guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
+  Queue queue_;                       // guarded by mutex_
+  std::size_t busy_ = 0;              // threads that compute; guarded by mutex_
+  bool stopping_ = false;             // guarded by mutex_
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 

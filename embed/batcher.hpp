@@ -2,9 +2,9 @@
 //
 // An image never waits for company. One that comes while no other is computed gets all threads; of several, each thread
 // computes its own: threads that work on one image together meet after every layer, and wait there for whichever the
-// system has put aside. Where more images wait than there are threads, a thread takes a few at once, which its model and
-// the search that follows do for less each. The queue is bounded; full is an answer. A job whose deadline passed while
-// it waited is never run. Thread-safe. The destructor finishes what is queued, then joins.
+// system has put aside. Where more images wait than there are threads, a thread takes a few at once, which its model
+// and the search that follows do for less each. The queue is bounded; full is an answer. A job whose deadline passed
+// while it waited is never run. Thread-safe. The destructor finishes what is queued, then joins.
 #pragma once
 
 #include <chrono>
@@ -26,8 +26,8 @@ class Batcher {
     Clock::duration run{};     // of its batch
     std::size_t batch = 0;     // how many images shared it
   };
-  // Called once for each accepted job, on one of the batcher's threads; must return quickly. On failure embedding is empty and
-  // error set.
+  // Called once for each accepted job, on one of the batcher's threads; must return quickly. On failure embedding is
+  // empty and error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
 
   Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue);

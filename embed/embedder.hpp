@@ -16,8 +16,8 @@ class Embedder {
  public:
   virtual ~Embedder() = default;
 
-  // images: n x tensor_size, CHW float32 in each row. Returns n x dimension. In as little time as threads() threads need.
-  // Throws Error: invalid_argument on a wrong shape, internal when the model fails or returns a value that is not
+  // images: n x tensor_size, CHW float32 in each row. Returns n x dimension. In as little time as threads() threads
+  // need. Throws Error: invalid_argument on a wrong shape, internal when the model fails or returns a value that is not
   // finite.
   [[nodiscard]] virtual Matrix embed(MatrixView images) = 0;
   // The same, on the calling thread alone: least work for each image.
@@ -33,8 +33,9 @@ struct EmbedderOptions {
   enum class Format { any, torchscript, aotinductor };
   Format format = Format::any;  // any: aotinductor where the bundle has it and it loads, else torchscript
   int threads = 0;              // inside one embed(); 0: all cores. They share out the images, or one image's layers
-  // Batch sizes by a fixed rule instead of by measurement, which may choose others in each process. Batches of two sizes
-  // can differ in the last bit; with this, the same images in the same order give the same bits on one kind of machine.
+  // Batch sizes by a fixed rule instead of by measurement, which may choose others in each process. Batches of two
+  // sizes can differ in the last bit; with this, the same images in the same order give the same bits on one kind of
+  // machine.
   bool reproducible = false;
 };
 

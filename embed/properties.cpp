@@ -22,8 +22,8 @@ constexpr int kGreen = 19235;
 constexpr int kBlue = 3735;
 constexpr int kSaturationFraction = 12;  // bits
 
-// A row of averages over block x block pixels, from the sums of their columns. Four values are added at a time: the three
-// colours and one that means nothing, so sums has one value more than the pixels.
+// A row of averages over block x block pixels, from the sums of their columns. Four values are added at a time: the
+// three colours and one that means nothing, so sums has one value more than the pixels.
 void average_row(const std::uint16_t* sums, int block, int width, std::uint8_t* out) {
   constexpr float kRound = 0x1.8p23F;  // leaves no room for a fraction: adding it rounds
   const float scale = 1.0F / static_cast<float>(block * block);

@@ -19,10 +19,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <omp.h>
 #include <sched.h>
-#include <unistd.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/script.h>
+#include <unistd.h>
 
 #include "core/crew.hpp"
 #include "core/error.hpp"
@@ -54,14 +54,16 @@ class Team {
   int before_;
 };
 
-// While it lives, the calling thread stays on its core and its OpenMP team keeps off it. Left alone, Linux wakes a member
-// where the caller runs when another thread is just about to leave the core that is free, and moves it away only after
-// several milliseconds: a lone image would take as long as on one thread. Costs a few system calls; where they are
-// refused, nothing changes.
+// While it lives, the calling thread stays on its core and its OpenMP team keeps off it. Left alone, Linux wakes a
+// member where the caller runs when another thread is just about to leave the core that is free, and moves it away only
+// after several milliseconds: a lone image would take as long as on one thread. Costs a few system calls; where they
+// are refused, nothing changes.
 class Apart {
  public:
   explicit Apart(std::size_t threads) {
-    if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0 || CPU_COUNT(&allowed_) < static_cast<int>(threads) || threads < 2) return;
+    if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0 || CPU_COUNT(&allowed_) < static_cast<int>(threads) ||
+        threads < 2)
+      return;
     thread_local std::vector<pid_t> team;
     if (team.size() != threads) team = members(threads);
     cpu_set_t here;
@@ -70,7 +72,8 @@ class Apart {
     cpu_set_t elsewhere;
     CPU_XOR(&elsewhere, &allowed_, &here);
     bool known = true;
-    for (const pid_t member : team) known &= member == team.front() || sched_setaffinity(member, sizeof(elsewhere), &elsewhere) == 0;
+    for (const pid_t member : team)
+      known &= member == team.front() || sched_setaffinity(member, sizeof(elsewhere), &elsewhere) == 0;
     if (!known) team.clear();
     stays_ = known && sched_setaffinity(0, sizeof(here), &here) == 0;
   }
@@ -224,8 +227,8 @@ class TorchEmbedder final : public Embedder {
         threads_{options.threads > 0 ? static_cast<std::size_t>(options.threads)
                                      : std::max<std::size_t>(1, std::thread::hardware_concurrency())},
         crew_{threads_ - 1} {
-    // Alone: OpenMP keeps a team for each thread that ever had one, and where it has more threads than there are cores, all
-    // teams wait asleep, which costs a lone image a third of its time.
+    // Alone: OpenMP keeps a team for each thread that ever had one, and where it has more threads than there are cores,
+    // all teams wait asleep, which costs a lone image a third of its time.
     const Team alone{1};
     CompiledPrograms compiled{threads_};
     for (const Bundle::Weights& weights : bundle.weights) {

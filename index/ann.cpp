@@ -112,7 +112,8 @@ struct Ann::Impl {
       return nearest(queries, k, *candidates, count, allowed);
     if (kind == Kind::flat) {
       if (sketch) {
-        if (const auto candidates = sketch->candidates(queries, k, allowed)) return nearest(queries, k, *candidates, count, allowed);
+        if (const auto candidates = sketch->candidates(queries, k, allowed))
+          return nearest(queries, k, *candidates, count, allowed);
       }
       return scan(queries, flat_rows(), k, allowed);
     }

@@ -5,7 +5,8 @@
 // Distances are Euclidean (L2, not squared) to the stored vectors, with the same bits for one query and for a batch,
 // and in every kind that stores the same vector. The quantised kinds store codes: their distances are from the query as
 // it is to the vector that its code stands for. Cost of a query: flat, fp16 and sq8 read every vector, as fast as the
-// memory is read, flat a byte of each value where that is enough (index/sketch.hpp); ivf and ivfsq8 read nlist centroids and about nprobe/nlist of the vectors.
+// memory is read, flat a byte of each value where that is enough (index/sketch.hpp); ivf and ivfsq8 read nlist
+// centroids and about nprobe/nlist of the vectors.
 #pragma once
 
 #include <cstddef>

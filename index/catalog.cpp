@@ -58,13 +58,29 @@ class Summed {
 
 std::string sum_of(const Change& change, const std::string& previous) {
   const auto& item = change.value.item;
-  return Summed{}.add(previous).add(change.removed ? 1 : 0).add(item.id).add(item.label).add(item.uri).add(item.metadata)
-      .add(std::span{change.value.vector}).add(std::span{change.value.attached}).sum();
+  return Summed{}
+      .add(previous)
+      .add(change.removed ? 1 : 0)
+      .add(item.id)
+      .add(item.label)
+      .add(item.uri)
+      .add(item.metadata)
+      .add(std::span{change.value.vector})
+      .add(std::span{change.value.attached})
+      .sum();
 }
 
 std::string sum_of(const VersionRecord& v) {
-  return Summed{}.add(v.version).add(v.segment).add(v.created).add(v.origin).add(v.note).add(v.snapshot ? 1 : 0)
-      .add(v.changes).add(v.head).sum();
+  return Summed{}
+      .add(v.version)
+      .add(v.segment)
+      .add(v.created)
+      .add(v.origin)
+      .add(v.note)
+      .add(v.snapshot ? 1 : 0)
+      .add(v.changes)
+      .add(v.head)
+      .sum();
 }
 
 std::vector<float> floats(std::span<const std::byte> bytes) {
@@ -76,20 +92,31 @@ std::vector<float> floats(std::span<const std::byte> bytes) {
 constexpr const char* kVersionColumns = "version, segment, created, origin, note, snapshot, changes, head, sum";
 
 VersionRecord record_from(const Statement& row) {
-  VersionRecord v{row.integer(0), row.integer(1), row.text(2), row.text(3), row.text(4), row.integer(5) != 0, row.integer(6), row.text(7)};
+  VersionRecord v{row.integer(0), row.integer(1),      row.text(2),    row.text(3),
+                  row.text(4),    row.integer(5) != 0, row.integer(6), row.text(7)};
   if (row.text(8) != sum_of(v)) damaged("version " + std::to_string(v.version));
   return v;
 }
 
 Change change_from(const Statement& row) {
-  Change change{row.integer(0) != 0, {{row.text(1), row.text(2), row.text(3), row.text(4)}, floats(row.bytes(5)), floats(row.bytes(6))}};
+  Change change{row.integer(0) != 0,
+                {{row.text(1), row.text(2), row.text(3), row.text(4)}, floats(row.bytes(5)), floats(row.bytes(6))}};
   return change;
 }
 
 void insert_version(Database& db, const VersionRecord& v) {
-  Statement insert{db, std::string{"INSERT OR REPLACE INTO versions ("} + kVersionColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
-  insert.bind(v.version).bind(v.segment).bind(v.created).bind(v.origin).bind(v.note).bind(v.snapshot ? 1 : 0).bind(v.changes)
-      .bind(v.head).bind(sum_of(v)).step();
+  Statement insert{
+      db, std::string{"INSERT OR REPLACE INTO versions ("} + kVersionColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+  insert.bind(v.version)
+      .bind(v.segment)
+      .bind(v.created)
+      .bind(v.origin)
+      .bind(v.note)
+      .bind(v.snapshot ? 1 : 0)
+      .bind(v.changes)
+      .bind(v.head)
+      .bind(sum_of(v))
+      .step();
 }
 
 void set_pragmas(Database& db) {
@@ -104,8 +131,9 @@ void check_format(Database& db) {
     throw Error{Errc::corrupt, "catalog.db is no catalog of driftd's; restore it from a copy"};
   }
   if (format > kCatalogFormat) {
-    throw Error{Errc::invalid_argument, "catalog.db has format " + std::to_string(format) + ", this driftd reads up to format " +
-                                            std::to_string(kCatalogFormat) + ": use the driftd that wrote it, or a newer one"};
+    throw Error{Errc::invalid_argument, "catalog.db has format " + std::to_string(format) +
+                                            ", this driftd reads up to format " + std::to_string(kCatalogFormat) +
+                                            ": use the driftd that wrote it, or a newer one"};
   }
 }
 
@@ -187,8 +215,11 @@ VersionRecord Catalog::version(std::int64_t number) const {
   return record_from(query);
 }
 
-void Catalog::for_each_change(const VersionRecord& version, std::int64_t after, const std::function<void(Change&&)>& use) const {
-  Statement query{db_, "SELECT removed, id, label, uri, metadata, vector, attached, sum, number FROM changes WHERE version = ? ORDER BY number"};
+void Catalog::for_each_change(const VersionRecord& version, std::int64_t after,
+                              const std::function<void(Change&&)>& use) const {
+  Statement query{db_,
+                  "SELECT removed, id, label, uri, metadata, vector, attached, sum, number FROM changes WHERE version "
+                  "= ? ORDER BY number"};
   query.bind(version.version);
   std::string head;
   std::int64_t number = 0;
@@ -201,20 +232,32 @@ void Catalog::for_each_change(const VersionRecord& version, std::int64_t after, 
     }
     if (number > after) use(std::move(change));
   }
-  if (number != version.changes || head != version.head) damaged("the list of changes of version " + std::to_string(version.version));
+  if (number != version.changes || head != version.head)
+    damaged("the list of changes of version " + std::to_string(version.version));
 }
 
 void Catalog::append_in_transaction(std::int64_t version, std::span<const Change> changes) {
   if (changes.empty()) return;
   auto record = this->version(version);
-  if (record.snapshot) throw Error{Errc::conflict, "version " + std::to_string(version) + " is a snapshot and never changes"};
-  Statement insert{db_, "INSERT INTO changes (version, number, removed, id, label, uri, metadata, vector, attached, sum) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+  if (record.snapshot)
+    throw Error{Errc::conflict, "version " + std::to_string(version) + " is a snapshot and never changes"};
+  Statement insert{db_,
+                   "INSERT INTO changes (version, number, removed, id, label, uri, metadata, vector, attached, sum) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
   for (const auto& change : changes) {
     const auto& [item, vector, attached] = change.value;
     record.head = sum_of(change, record.head);
-    insert.bind(version).bind(++record.changes).bind(change.removed ? 1 : 0).bind(item.id).bind(item.label).bind(item.uri)
-        .bind(item.metadata).bind(std::as_bytes(std::span{vector})).bind(std::as_bytes(std::span{attached})).bind(record.head).step();
+    insert.bind(version)
+        .bind(++record.changes)
+        .bind(change.removed ? 1 : 0)
+        .bind(item.id)
+        .bind(item.label)
+        .bind(item.uri)
+        .bind(item.metadata)
+        .bind(std::as_bytes(std::span{vector}))
+        .bind(std::as_bytes(std::span{attached}))
+        .bind(record.head)
+        .step();
     insert.reset();
   }
   seal(record);
@@ -236,7 +279,8 @@ std::int64_t Catalog::reserve_number() {
   return number;
 }
 
-void Catalog::add(VersionRecord added, std::int64_t copy_of, std::int64_t after, std::span<const Change> then, bool make_live) {
+void Catalog::add(VersionRecord added, std::int64_t copy_of, std::int64_t after, std::span<const Change> then,
+                  bool make_live) {
   Transaction transaction{db_};
   added.changes = 0;
   added.head.clear();
@@ -273,7 +317,8 @@ void Catalog::remove(std::span<const std::int64_t> versions) {
   {
     Transaction transaction{db_};
     for (const auto version : versions) {
-      if (version == live()) throw Error{Errc::conflict, "version " + std::to_string(version) + " is live: activate another one first"};
+      if (version == live())
+        throw Error{Errc::conflict, "version " + std::to_string(version) + " is live: activate another one first"};
       Statement{db_, "DELETE FROM changes WHERE version = ?"}.bind(version).step();
       Statement{db_, "DELETE FROM versions WHERE version = ?"}.bind(version).step();
       seal_reference();

@@ -29,13 +29,13 @@ struct Change {
 
 struct VersionRecord {
   std::int64_t version = 0;
-  std::int64_t segment = 0;      // its directory: versions/<segment>
-  std::string created;           // RFC 3339
-  std::string origin;            // "build", "compaction", "write after snapshot 3", "restore"
-  std::string note;              // a person's
-  bool snapshot = false;         // kept, and never changed again
-  std::int64_t changes = 0;      // how many
-  std::string head;              // sum of the last change; empty without changes
+  std::int64_t segment = 0;  // its directory: versions/<segment>
+  std::string created;       // RFC 3339
+  std::string origin;        // "build", "compaction", "write after snapshot 3", "restore"
+  std::string note;          // a person's
+  bool snapshot = false;     // kept, and never changed again
+  std::int64_t changes = 0;  // how many
+  std::string head;          // sum of the last change; empty without changes
 };
 
 class Catalog {
@@ -51,7 +51,8 @@ class Catalog {
   // Throws Error{not_found}.
   [[nodiscard]] VersionRecord version(std::int64_t number) const;
   // In order, with their sums checked, from the `after`-th on (0: all).
-  void for_each_change(const VersionRecord& version, std::int64_t after, const std::function<void(Change&&)>& use) const;
+  void for_each_change(const VersionRecord& version, std::int64_t after,
+                       const std::function<void(Change&&)>& use) const;
 
   // Each durable when it returns, or not done at all.
   void append(std::int64_t version, std::span<const Change> changes);

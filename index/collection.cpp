@@ -50,7 +50,8 @@ void check_new(const NewItem& added, std::size_t dimension) {
     throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has " + std::to_string(added.vector.size()) +
                                             " values, this reference's vectors have " + std::to_string(dimension)};
   }
-  if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) || !std::ranges::all_of(added.attached, finite)) {
+  if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) ||
+      !std::ranges::all_of(added.attached, finite)) {
     throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has a value that is not a finite number"};
   }
 }
@@ -71,7 +72,9 @@ void scale(std::vector<Change>& changes, Metric metric) {
 void require_catalog(const std::optional<Catalog>& catalog, const std::string& fault) {
   if (!fault.empty()) throw Error{Errc::conflict, "this reference is damaged, so nothing of it is changed: " + fault};
   if (!catalog) {
-    throw Error{Errc::conflict, "this reference is a single segment without versions; make a collection of it with: driftd index restore"};
+    throw Error{
+        Errc::conflict,
+        "this reference is a single segment without versions; make a collection of it with: driftd index restore"};
   }
 }
 
@@ -106,18 +109,24 @@ Collection::Collection(fs::path directory, CollectionOptions options)
     : directory_{std::move(directory)}, options_{std::move(options)}, state_{std::make_unique<State>()} {}
 Collection::~Collection() = default;
 
-// --- Making collections and versions -----------------------------------------------------------------------------------
+// --- Making collections and versions
+// -----------------------------------------------------------------------------------
 
 void Collection::create(const fs::path& directory, const Segment& items, const Manifest& manifest,
                         const Segment::Attachments& attachments, const std::string& note) {
-  if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another one, or remove it"};
+  if (fs::exists(directory))
+    throw Error{Errc::conflict, directory.string() + " exists already; choose another one, or remove it"};
   auto staging = directory;
   staging += ".building";
   fs::remove_all(staging);
   fs::create_directories(staging / "versions");
   items.write(segment_of(staging, manifest.version), manifest, attachments);
   Catalog::create(catalog_of(staging), manifest.name,
-                  {.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = "build", .note = note});
+                  {.version = manifest.version,
+                   .segment = manifest.version,
+                   .created = manifest.created,
+                   .origin = "build",
+                   .note = note});
   publish_directory(staging, directory);
 }
 
@@ -129,11 +138,16 @@ std::int64_t Collection::add_version(const fs::path& directory, const Segment& i
   const LockFile building{build_lock_of(directory)};
   Catalog catalog{catalog_of(directory), Mode::write};
   if (catalog.name() != manifest.name) {
-    throw Error{Errc::invalid_argument, directory.string() + " holds the reference \"" + catalog.name() + "\", not \"" + manifest.name + "\""};
+    throw Error{Errc::invalid_argument,
+                directory.string() + " holds the reference \"" + catalog.name() + "\", not \"" + manifest.name + "\""};
   }
   manifest.version = catalog.reserve_number();
   items.write(segment_of(directory, manifest.version), manifest, attachments);
-  catalog.add({.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = "build", .note = note},
+  catalog.add({.version = manifest.version,
+               .segment = manifest.version,
+               .created = manifest.created,
+               .origin = "build",
+               .note = note},
               0, 0, {}, make_live);
   return manifest.version;
 }
@@ -151,7 +165,12 @@ void Collection::restore(const fs::path& from, std::optional<std::int64_t> versi
   if (single) {
     const auto manifest = read_manifest(from);
     name = manifest.name;
-    record = {.version = manifest.version, .segment = manifest.version, .created = manifest.created, .origin = {}, .note = {}, .head = {}};
+    record = {.version = manifest.version,
+              .segment = manifest.version,
+              .created = manifest.created,
+              .origin = {},
+              .note = {},
+              .head = {}};
   } else {
     require_collection(from);
     const Catalog catalog{catalog_of(from), Mode::read};
@@ -161,7 +180,8 @@ void Collection::restore(const fs::path& from, std::optional<std::int64_t> versi
   }
   const auto copy = segment_of(staging, record.segment);
   fs::copy(single ? from : segment_of(from, record.segment), copy, fs::copy_options::recursive);
-  if (const auto faults = verify(copy); !faults.empty()) throw Error{Errc::corrupt, from.string() + ": " + faults.front()};
+  if (const auto faults = verify(copy); !faults.empty())
+    throw Error{Errc::corrupt, from.string() + ": " + faults.front()};
   record.origin = "restored";
   record.snapshot = false;
   record.changes = 0;
@@ -171,7 +191,8 @@ void Collection::restore(const fs::path& from, std::optional<std::int64_t> versi
   publish_directory(staging, to);
 }
 
-// --- Opening -------------------------------------------------------------------------------------------------------------
+// --- Opening
+// -------------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<Collection> Collection::open(const fs::path& directory, CollectionOptions options) {
   std::unique_ptr<Collection> collection{new Collection{directory, std::move(options)}};
@@ -179,7 +200,13 @@ std::unique_ptr<Collection> Collection::open(const fs::path& directory, Collecti
   if (is_single_segment(directory)) {
     auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_, collection->options_.opening));
     const auto version = draft->base()->manifest().version;
-    state.switch_to(std::move(draft), {.version = version, .segment = version, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
+    state.switch_to(std::move(draft), {.version = version,
+                                       .segment = version,
+                                       .created = {},
+                                       .origin = {},
+                                       .note = {},
+                                       .snapshot = true,
+                                       .head = {}});
     return collection;
   }
   require_collection(directory);
@@ -211,7 +238,13 @@ void Collection::fall_back() {
   for (const auto segment : segments_in(directory_)) {
     try {
       auto draft = std::make_unique<Draft>(open_segment(segment_of(directory_, segment), options_, options_.opening));
-      state_->switch_to(std::move(draft), {.version = segment, .segment = segment, .created = {}, .origin = {}, .note = {}, .snapshot = true, .head = {}});
+      state_->switch_to(std::move(draft), {.version = segment,
+                                           .segment = segment,
+                                           .created = {},
+                                           .origin = {},
+                                           .note = {},
+                                           .snapshot = true,
+                                           .head = {}});
       return;
     } catch (const Error& error) {
       if (error.code() != Errc::corrupt && error.code() != Errc::not_found) throw;
@@ -235,13 +268,16 @@ void Collection::remove_leftovers() const {
   }
 }
 
-// --- Reading -------------------------------------------------------------------------------------------------------------
+// --- Reading
+// -------------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Snapshot> Collection::snapshot() const {
   return state_->live.with([](const auto& current) { return current; });
 }
 
-std::string Collection::name() const { return snapshot()->manifest().name; }
+std::string Collection::name() const {
+  return snapshot()->manifest().name;
+}
 
 std::vector<VersionInfo> Collection::versions() const {
   const std::lock_guard lock{state_->writing};
@@ -262,9 +298,12 @@ std::optional<StoredItem> Collection::find(const std::string& id) const {
   return StoredItem{current->item(*row), current->vector(static_cast<std::size_t>(*row))};
 }
 
-std::size_t Collection::changes() const { return static_cast<std::size_t>(snapshot()->revision()); }
+std::size_t Collection::changes() const {
+  return static_cast<std::size_t>(snapshot()->revision());
+}
 
-// --- Writing -------------------------------------------------------------------------------------------------------------
+// --- Writing
+// -------------------------------------------------------------------------------------------------------------
 
 Written Collection::upsert(std::vector<NewItem> items) {
   const auto dimension = snapshot()->dimension();
@@ -282,7 +321,8 @@ Written Collection::remove(std::span<const std::string> ids, std::size_t* remove
   {
     const std::lock_guard lock{state_->writing};
     for (const auto& id : std::set<std::string>{ids.begin(), ids.end()}) {
-      if (state_->draft->find(id)) changes.push_back({true, {{.id = id, .label = {}, .uri = {}, .metadata = {}}, {}, {}}});
+      if (state_->draft->find(id))
+        changes.push_back({true, {{.id = id, .label = {}, .uri = {}, .metadata = {}}, {}, {}}});
     }
   }
   if (removed != nullptr) *removed = changes.size();
@@ -301,14 +341,17 @@ Written Collection::write(std::vector<Change> changes) {
   scale(changes, state.draft->base()->metric());
   if (!changes.empty()) {
     if (state.draft->revision() + changes.size() > options_.max_changes) {
-      throw Error{Errc::overloaded, "version " + std::to_string(state.version.version) + " has " + std::to_string(state.draft->revision()) +
-                                        " changes, of " + std::to_string(options_.max_changes) + " allowed; it must be compacted first"};
+      throw Error{Errc::overloaded, "version " + std::to_string(state.version.version) + " has " +
+                                        std::to_string(state.draft->revision()) + " changes, of " +
+                                        std::to_string(options_.max_changes) + " allowed; it must be compacted first"};
     }
     if (state.version.snapshot) {
       VersionRecord next{.version = state.catalog->reserve_number(),
                          .segment = state.version.segment,
                          .created = options_.now ? options_.now() : "",
-                         .origin = "written to after snapshot " + std::to_string(state.version.version), .note = {}, .head = {}};
+                         .origin = "written to after snapshot " + std::to_string(state.version.version),
+                         .note = {},
+                         .head = {}};
       state.catalog->add(next, state.version.version, 0, changes, true);
       state.version = std::move(next);
     } else {
@@ -320,7 +363,8 @@ Written Collection::write(std::vector<Change> changes) {
   return {state.version.version, state.draft->revision()};
 }
 
-// --- Versions ------------------------------------------------------------------------------------------------------------
+// --- Versions
+// ------------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<const Snapshot> Collection::load(std::int64_t version) const {
   std::unique_lock lock{state_->writing};
@@ -426,7 +470,12 @@ std::int64_t Collection::compact(const Finish& finish) {
   state.catalog->for_each_change(state.catalog->version(from->version()), static_cast<std::int64_t>(from->revision()),
                                  [&](Change&& change) { draft->apply(std::move(change)); });
   const bool still_live = state.version.version == from->version();
-  state.catalog->add({.version = number, .segment = number, .created = manifest.created, .origin = "compaction of version " + std::to_string(from->version()), .note = {}, .head = {}},
+  state.catalog->add({.version = number,
+                      .segment = number,
+                      .created = manifest.created,
+                      .origin = "compaction of version " + std::to_string(from->version()),
+                      .note = {},
+                      .head = {}},
                      from->version(), static_cast<std::int64_t>(from->revision()), {}, still_live);
   if (still_live) state.switch_to(std::move(draft), state.catalog->version(number));
   return number;

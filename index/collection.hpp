@@ -36,7 +36,7 @@ struct CollectionOptions {
   // Called with each segment that is opened, to refuse it by throwing, or to keep something that goes with it: see
   // Segment::companion().
   std::function<std::shared_ptr<const void>(const Segment&)> companion;
-  Segment::Progress opening;  // while open() loads, see Segment::open(); may be empty
+  Segment::Progress opening;         // while open() loads, see Segment::open(); may be empty
   std::function<std::string()> now;  // RFC 3339, for the catalog; may be empty
 };
 
@@ -61,24 +61,27 @@ class Collection {
   // attachments.
   using Finish = std::function<Segment::Attachments(Segment&, Manifest&)>;
 
-  // Makes a collection of one version. Throws Error: conflict when `directory` exists, and what Segment::write() throws.
+  // Makes a collection of one version. Throws Error: conflict when `directory` exists, and what Segment::write()
+  // throws.
   static void create(const std::filesystem::path& directory, const Segment& items, const Manifest& manifest,
                      const Segment::Attachments& attachments, const std::string& note = {});
 
   // Adds a version to a collection that another process may have open, and returns its number; live only if asked, and
-  // then only where no other process writes. Throws Error: not_found, invalid_argument (another name), conflict (another
-  // build runs, or the collection is in use).
+  // then only where no other process writes. Throws Error: not_found, invalid_argument (another name), conflict
+  // (another build runs, or the collection is in use).
   static std::int64_t add_version(const std::filesystem::path& directory, const Segment& items, Manifest manifest,
                                   const Segment::Attachments& attachments, const std::string& note, bool make_live);
 
   // Makes a collection of one version of another, or of a single segment: the same items, changes and number. Throws
   // Error: conflict when `to` exists, not_found, corrupt when the copy does not match its checksums.
-  static void restore(const std::filesystem::path& from, std::optional<std::int64_t> version, const std::filesystem::path& to);
+  static void restore(const std::filesystem::path& from, std::optional<std::int64_t> version,
+                      const std::filesystem::path& to);
 
   // Verifies and loads the live version. Where its files are damaged, the newest sound version is loaded instead,
   // fault() says why, and nothing can be written. Throws Error: not_found, conflict (another process writes), corrupt
   // (no version is sound), invalid_argument (a newer format), and what `companion` throws for the live version.
-  [[nodiscard]] static std::unique_ptr<Collection> open(const std::filesystem::path& directory, CollectionOptions options);
+  [[nodiscard]] static std::unique_ptr<Collection> open(const std::filesystem::path& directory,
+                                                        CollectionOptions options);
   ~Collection();
 
   // The live version as it is now.
@@ -92,7 +95,8 @@ class Collection {
   void require_writable() const;
 
   // Adds items, replacing those of the same id. All or none. Throws Error: invalid_argument (a bad item, a wrong
-  // dimension, a value that is not finite, zeros under cosine), overloaded (max_changes: compact first), no_space, conflict (read-only).
+  // dimension, a value that is not finite, zeros under cosine), overloaded (max_changes: compact first), no_space,
+  // conflict (read-only).
   Written upsert(std::vector<NewItem> items);
   // Removes the items that exist; `removed`, if given, receives how many those were.
   Written remove(std::span<const std::string> ids, std::size_t* removed = nullptr);

@@ -99,7 +99,8 @@ Traces traces_of(const fs::path& directory, const std::string& id) {
   for (const auto& entry : fs::directory_iterator{segment_of(directory, live.segment)}) {
     const auto bytes = read_file(entry.path());
     if (std::ranges::any_of(vectors, [&](const auto& vector) { return holds(bytes, vector); })) {
-      traces.in_live.push_back("versions/" + std::to_string(live.segment) + "/" + entry.path().filename().string() + " holds the bytes of its vector");
+      traces.in_live.push_back("versions/" + std::to_string(live.segment) + "/" + entry.path().filename().string() +
+                               " holds the bytes of its vector");
     }
   }
   return traces;

@@ -9,7 +9,8 @@ namespace driftd::index {
 void check(const Item& item) {
   const auto bounded = [](const std::string& text, std::size_t limit, const char* field) {
     if (text.size() <= limit) return;
-    throw Error{Errc::invalid_argument, std::string{"an item's "} + field + " has at most " + std::to_string(limit) + " bytes"};
+    throw Error{Errc::invalid_argument,
+                std::string{"an item's "} + field + " has at most " + std::to_string(limit) + " bytes"};
   };
   if (item.id.empty()) throw Error{Errc::invalid_argument, "an item needs an id"};
   bounded(item.id, kMaxId, "id");
@@ -21,7 +22,8 @@ void check(const Item& item) {
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
   if (const auto value = boost::json::parse(item.metadata, error, {}, options); error || !value.is_object()) {
-    throw Error{Errc::invalid_argument, "an item's metadata is a JSON object, nested at most " + std::to_string(kMaxDepth) + " deep"};
+    throw Error{Errc::invalid_argument,
+                "an item's metadata is a JSON object, nested at most " + std::to_string(kMaxDepth) + " deep"};
   }
 }
 

@@ -7,11 +7,11 @@
 
 namespace driftd::index {
 
-inline constexpr std::size_t kMaxId = 256;          // bytes of each
+inline constexpr std::size_t kMaxId = 256;  // bytes of each
 inline constexpr std::size_t kMaxLabel = 256;
 inline constexpr std::size_t kMaxUri = 4096;
 inline constexpr std::size_t kMaxMetadata = 16384;
-inline constexpr std::size_t kMaxDepth = 31;          // of metadata; one level is left for the line of items.jsonl around it
+inline constexpr std::size_t kMaxDepth = 31;  // of metadata; one level is left for the line of items.jsonl around it
 
 struct Item {
   std::string id;        // unique within a collection, 1 to kMaxId bytes

@@ -76,8 +76,9 @@ Manifest parse_manifest(std::string_view text) {
   const auto object = parse_object(text, kWhat);
   const auto format = field<std::int64_t>(object, "format", kWhat);
   if (format < 1 || format > kFormat) {
-    throw Error{Errc::invalid_argument, "this reference has format " + std::to_string(format) + ", this driftd reads formats 1 to " +
-                                            std::to_string(kFormat) + ": use the driftd that built it, or build it again"};
+    throw Error{Errc::invalid_argument, "this reference has format " + std::to_string(format) +
+                                            ", this driftd reads formats 1 to " + std::to_string(kFormat) +
+                                            ": use the driftd that built it, or build it again"};
   }
   const auto model = field<json::object>(object, "model", kWhat);
   Manifest m;
@@ -112,7 +113,10 @@ std::vector<Item> parse_items(std::string_view lines) {
   for_each_line(lines, [&](std::string_view line) {
     const auto what = "items.jsonl line " + std::to_string(items.size() + 1);
     const auto object = parse_object(line, what);
-    items.push_back({field<std::string>(object, "id", what), field<std::string>(object, "label", what), field<std::string>(object, "uri", what), {}});
+    items.push_back({field<std::string>(object, "id", what),
+                     field<std::string>(object, "label", what),
+                     field<std::string>(object, "uri", what),
+                     {}});
     if (const auto* metadata = object.if_contains("metadata")) items.back().metadata = json::serialize(*metadata);
   });
   return items;

@@ -25,8 +25,9 @@ void scale_to_unit(std::span<float> vector) {
   double squares = 0;
   for (const auto value : vector) squares += double{value} * value;
   if (squares == 0) {
-    throw Error{Errc::invalid_argument, "a vector of zeros has no direction, which is what cosine compares; leave it "
-                                        "out, or build the reference with the metric l2"};
+    throw Error{Errc::invalid_argument,
+                "a vector of zeros has no direction, which is what cosine compares; leave it "
+                "out, or build the reference with the metric l2"};
   }
   if (!std::isfinite(squares) || std::abs(squares - 1) <= kRounding) return;
   const auto length = std::sqrt(squares);

@@ -53,7 +53,9 @@ class Nearest {
   std::size_t size_ = 0;
 };
 
-const ScanKernel& kernel() { return scan_kernels().front(); }
+const ScanKernel& kernel() {
+  return scan_kernels().front();
+}
 
 // One more than needed, so that the queries of a group do not share their places in the first-level cache.
 std::size_t padded(std::size_t dimension) {
@@ -66,8 +68,12 @@ struct alignas(kPadding * sizeof(float)) Line {
 };
 
 // `rows` times `stride` floats, a multiple of a line's.
-std::vector<Line> lines(std::size_t rows, std::size_t stride) { return std::vector<Line>(rows * stride / kPadding); }
-float* floats_of(std::vector<Line>& some) { return some.data()->values.data(); }
+std::vector<Line> lines(std::size_t rows, std::size_t stride) {
+  return std::vector<Line>(rows * stride / kPadding);
+}
+float* floats_of(std::vector<Line>& some) {
+  return some.data()->values.data();
+}
 
 // Queries as the kernels want them: each padded with zeros.
 std::vector<Line> pad(MatrixView queries) {
@@ -103,7 +109,8 @@ class PlainTile {
     for (std::size_t r = 0; r < count_; ++r) found_[r] = rows_.data + static_cast<std::size_t>(rows[r]) * rows_.cols;
   }
   void distances(const Queries& group, float* out) {
-    kernel().distances[group.entry()](std::span{found_}.first(count_), group.values, group.stride, group.dimension, out);
+    kernel().distances[group.entry()](std::span{found_}.first(count_), group.values, group.stride, group.dimension,
+                                      out);
   }
 
  private:
@@ -124,7 +131,8 @@ class ReadTile {
     read_(rows, buffer_.data());
   }
   void distances(const Queries& group, float* out) {
-    kernel().distances[group.entry()](std::span{found_}.first(count_), group.values, group.stride, group.dimension, out);
+    kernel().distances[group.entry()](std::span{found_}.first(count_), group.values, group.stride, group.dimension,
+                                      out);
   }
 
  private:
@@ -167,11 +175,15 @@ class CodedTile {
     if (is_decoded_) {
       kernel().distances[group.entry()](std::span{decoded_}.first(count_), values, stride, dimension, out);
     } else if constexpr (sizeof(Value) == 2) {
-      if (decode) kernel().decode_halves(codes, values, stride, dimension, out, floats_of(buffer_));
-      else kernel().to_halves[group.entry()](codes, values, stride, dimension, out);
+      if (decode)
+        kernel().decode_halves(codes, values, stride, dimension, out, floats_of(buffer_));
+      else
+        kernel().to_halves[group.entry()](codes, values, stride, dimension, out);
     } else {
-      if (decode) kernel().decode_bytes(codes, scale, values, stride, dimension, out, floats_of(buffer_));
-      else kernel().to_bytes[group.entry()](codes, scale, values, stride, dimension, out);
+      if (decode)
+        kernel().decode_bytes(codes, scale, values, stride, dimension, out, floats_of(buffer_));
+      else
+        kernel().to_bytes[group.entry()](codes, scale, values, stride, dimension, out);
     }
     is_decoded_ = is_decoded_ || decode;
   }

@@ -98,8 +98,8 @@ struct Write {
 template <class Isa, class Vector, int kRows, int kQueries, class Stored, class Decoded>
 [[gnu::always_inline]] inline void block(const Stored& stored, const typename Stored::Value* const* rows,
                                          const typename Stored::Value* const* ahead, const float* queries,
-                                         std::size_t stride, std::size_t dimension, float* out,
-                                         std::size_t out_stride, const Decoded& decoded) {
+                                         std::size_t stride, std::size_t dimension, float* out, std::size_t out_stride,
+                                         const Decoded& decoded) {
   constexpr auto kLanes = sizeof(Vector) / sizeof(float);
   Vector sums[kRows][kQueries] = {};
   const auto add = [&](const Vector(&values)[kRows], std::size_t j) __attribute__((always_inline)) {

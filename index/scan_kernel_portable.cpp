@@ -12,26 +12,27 @@ struct Portable {
 
 template <int kRows, int kQueries>
 void portable(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
-            float* out) {
+              float* out) {
   distances<Portable, Floats4, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
 void portable_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                   std::size_t dimension, float* out) {
+                     std::size_t dimension, float* out) {
   distances<Portable, Floats4, kRows, kQueries>(Halves<Portable>{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
 void portable_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                  std::size_t stride, std::size_t dimension, float* out) {
+                    std::size_t stride, std::size_t dimension, float* out) {
   distances<Portable, Floats4, kRows, kQueries>(Bytes<Portable>{scale}, rows, queries, stride, dimension, out);
 }
 void portable_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                          std::size_t dimension, float* out, float* decoded) {
+                            std::size_t dimension, float* out, float* decoded) {
   distances<Portable, Floats4, 1, 8>(Halves<Portable>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 void portable_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
-  distances<Portable, Floats4, 1, 8>(Bytes<Portable>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
+                           std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+  distances<Portable, Floats4, 1, 8>(Bytes<Portable>{scale}, rows, queries, stride, dimension, out,
+                                     Write{decoded, stride});
 }
 
 constexpr ScanKernel kKernels[] = {

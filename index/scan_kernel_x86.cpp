@@ -35,74 +35,80 @@ struct X86 {
 // Rows and queries are chosen so that accumulators, rows and one query fit the registers: 32 in AVX-512, else 16.
 // Bytes come from memory so fast that one row at a time would wait for its own sums.
 template <int kRows, int kQueries>
-[[gnu::target("avx512f")]] void avx512(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
-            float* out) {
+[[gnu::target("avx512f")]] void avx512(std::span<const float* const> rows, const float* queries, std::size_t stride,
+                                       std::size_t dimension, float* out) {
   distances<X86, Floats16, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
-[[gnu::target("avx512f")]] void avx512_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                   std::size_t dimension, float* out) {
+[[gnu::target("avx512f")]] void avx512_halves(std::span<const std::uint16_t* const> rows, const float* queries,
+                                              std::size_t stride, std::size_t dimension, float* out) {
   distances<X86, Floats16, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
-[[gnu::target("avx512f")]] void avx512_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                  std::size_t stride, std::size_t dimension, float* out) {
+[[gnu::target("avx512f")]] void avx512_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale,
+                                             const float* queries, std::size_t stride, std::size_t dimension,
+                                             float* out) {
   distances<X86, Floats16, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx512f")]] void avx512_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                          std::size_t dimension, float* out, float* decoded) {
+[[gnu::target("avx512f")]] void avx512_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries,
+                                                     std::size_t stride, std::size_t dimension, float* out,
+                                                     float* decoded) {
   distances<X86, Floats16, 2, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-[[gnu::target("avx512f")]] void avx512_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+[[gnu::target("avx512f")]] void avx512_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale,
+                                                    const float* queries, std::size_t stride, std::size_t dimension,
+                                                    float* out, float* decoded) {
   distances<X86, Floats16, 2, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
 template <int kRows, int kQueries>
-[[gnu::target("avx2,fma")]] void avx2(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
-            float* out) {
+[[gnu::target("avx2,fma")]] void avx2(std::span<const float* const> rows, const float* queries, std::size_t stride,
+                                      std::size_t dimension, float* out) {
   distances<X86, Floats8, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
-[[gnu::target("avx2,fma")]] void avx2_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                   std::size_t dimension, float* out) {
+[[gnu::target("avx2,fma")]] void avx2_halves(std::span<const std::uint16_t* const> rows, const float* queries,
+                                             std::size_t stride, std::size_t dimension, float* out) {
   distances<X86, Floats8, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
-[[gnu::target("avx2,fma")]] void avx2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                  std::size_t stride, std::size_t dimension, float* out) {
+[[gnu::target("avx2,fma")]] void avx2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale,
+                                            const float* queries, std::size_t stride, std::size_t dimension,
+                                            float* out) {
   distances<X86, Floats8, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
-[[gnu::target("avx2,fma")]] void avx2_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                          std::size_t dimension, float* out, float* decoded) {
+[[gnu::target("avx2,fma")]] void avx2_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries,
+                                                    std::size_t stride, std::size_t dimension, float* out,
+                                                    float* decoded) {
   distances<X86, Floats8, 1, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
-[[gnu::target("avx2,fma")]] void avx2_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+[[gnu::target("avx2,fma")]] void avx2_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale,
+                                                   const float* queries, std::size_t stride, std::size_t dimension,
+                                                   float* out, float* decoded) {
   distances<X86, Floats8, 1, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 
 template <int kRows, int kQueries>
 void sse2(std::span<const float* const> rows, const float* queries, std::size_t stride, std::size_t dimension,
-            float* out) {
+          float* out) {
   distances<X86, Floats4, kRows, kQueries>(Plain{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
 void sse2_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                   std::size_t dimension, float* out) {
+                 std::size_t dimension, float* out) {
   distances<X86, Floats4, kRows, kQueries>(Halves<X86>{}, rows, queries, stride, dimension, out);
 }
 template <int kRows, int kQueries>
-void sse2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                  std::size_t stride, std::size_t dimension, float* out) {
+void sse2_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries, std::size_t stride,
+                std::size_t dimension, float* out) {
   distances<X86, Floats4, kRows, kQueries>(Bytes<X86>{scale}, rows, queries, stride, dimension, out);
 }
 void sse2_decode_halves(std::span<const std::uint16_t* const> rows, const float* queries, std::size_t stride,
-                          std::size_t dimension, float* out, float* decoded) {
+                        std::size_t dimension, float* out, float* decoded) {
   distances<X86, Floats4, 1, 8>(Halves<X86>{}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 void sse2_decode_bytes(std::span<const std::uint8_t* const> rows, const Scale& scale, const float* queries,
-                         std::size_t stride, std::size_t dimension, float* out, float* decoded) {
+                       std::size_t stride, std::size_t dimension, float* out, float* decoded) {
   distances<X86, Floats4, 1, 8>(Bytes<X86>{scale}, rows, queries, stride, dimension, out, Write{decoded, stride});
 }
 

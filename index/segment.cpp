@@ -30,7 +30,8 @@ std::map<std::string, std::string> sums_in(const fs::path& directory) {
   try {
     auto sums = parse_sums(read_text(directory / kSums, 1 << 20));
     for (const auto name : {kManifest, kVectors, kItems}) {
-      if (!sums.contains(std::string{name})) throw Error{Errc::corrupt, "SHA256SUMS does not name " + std::string{name}};
+      if (!sums.contains(std::string{name}))
+        throw Error{Errc::corrupt, "SHA256SUMS does not name " + std::string{name}};
     }
     return sums;
   } catch (const Error& error) {
@@ -82,7 +83,8 @@ void check_items(const std::vector<Item>& items) {
   std::unordered_set<std::string_view> seen;
   for (const auto& item : items) {
     check(item);
-    if (!seen.insert(item.id).second) throw Error{Errc::invalid_argument, "the item id \"" + item.id + "\" is used twice"};
+    if (!seen.insert(item.id).second)
+      throw Error{Errc::invalid_argument, "the item id \"" + item.id + "\" is used twice"};
   }
 }
 
@@ -107,7 +109,8 @@ Ann Segment::replace_index(Ann next) {
 
 void Segment::write(const fs::path& directory, Manifest manifest, const Attachments& attachments) const {
   check_items(items_);
-  if (fs::exists(directory)) throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
+  if (fs::exists(directory))
+    throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
   manifest.kind = ann_.kind();
   manifest.metric = metric_;
   manifest.search.nlist = ann_.nlist();
@@ -132,7 +135,8 @@ void Segment::load_items(const fs::path& file) {
   by_id_.reserve(items_.size());
   for (std::uint32_t row = 0; row < items_.size(); ++row) {
     const auto& item = items_[row];
-    if (!by_id_.emplace(item.id, row).second) throw Error{Errc::corrupt, "items.jsonl uses the id \"" + item.id + "\" twice"};
+    if (!by_id_.emplace(item.id, row).second)
+      throw Error{Errc::corrupt, "items.jsonl uses the id \"" + item.id + "\" twice"};
     labels_[item.label].push_back(row);
   }
 }
@@ -143,7 +147,8 @@ Segment Segment::open(const fs::path& directory, const Progress& progress) {
   const auto require_sound = [&](const std::string& name) {
     const auto fault = fault_of(directory, name, sums.at(name), [&](std::size_t bytes) { verified.add(bytes); });
     if (fault.empty()) return;
-    throw Error{Errc::corrupt, directory.string() + ": " + fault + "; restore the directory from a copy or build it again"};
+    throw Error{Errc::corrupt,
+                directory.string() + ": " + fault + "; restore the directory from a copy or build it again"};
   };
   // The vectors are most of the bytes: their checksum runs beside the reading of everything else.
   auto vectors_sound = std::async(std::launch::async, [&] { require_sound(std::string{kVectors}); });
@@ -155,7 +160,8 @@ Segment Segment::open(const fs::path& directory, const Progress& progress) {
   segment.manifest_ = manifest;
   segment.load_items(directory / kItems);
   for (const auto& [name, hash] : sums) {
-    if (name != kManifest && name != kVectors && name != kItems) segment.attachments_[name] = read_file(directory / name);
+    if (name != kManifest && name != kVectors && name != kItems)
+      segment.attachments_[name] = read_file(directory / name);
   }
   vectors_sound.get();
   segment.ann_ = Ann::read(directory / kVectors, manifest.dimension, manifest.count);

@@ -1,8 +1,9 @@
-// The vectors and items of a version as they were when it was built: written once as a checksummed directory (FORMAT.md),
-// searched from then on. What is added or removed later is the Collection's business.
+// The vectors and items of a version as they were when it was built: written once as a checksummed directory
+// (FORMAT.md), searched from then on. What is added or removed later is the Collection's business.
 //
-// Immutable once written or opened, so any number of threads may search it without locks. Knows distances, never drift: what other
-// libraries keep with a reference (its calibration) travels as a named attachment, an opaque run of bytes under the same checksum.
+// Immutable once written or opened, so any number of threads may search it without locks. Knows distances, never drift:
+// what other libraries keep with a reference (its calibration) travels as a named attachment, an opaque run of bytes
+// under the same checksum.
 #pragma once
 
 #include <cstddef>
@@ -72,8 +73,8 @@ class Segment {
   // As Ann::set_nprobe(). Before write() only.
   void set_nprobe(std::size_t nprobe) { ann_.set_nprobe(nprobe); }
 
-  // manifest's kind, metric, cells, dimension and count are filled in. Throws Error: conflict when directory exists, internal
-  // when writing fails.
+  // manifest's kind, metric, cells, dimension and count are filled in. Throws Error: conflict when directory exists,
+  // internal when writing fails.
   void write(const std::filesystem::path& directory, Manifest manifest, const Attachments& attachments) const;
 
   // Verifies every byte, then loads. Costs two passes over the files (about 1 s per GB from a warm cache); two threads.
@@ -120,8 +121,8 @@ class Segment {
 // The manifest alone, checked against its own checksum: quick for any size. Throws what Segment::open() throws.
 [[nodiscard]] Manifest read_manifest(const std::filesystem::path& directory);
 
-// Compares every file with SHA256SUMS; the faults found, one sentence each, empty when sound. Throws Error{not_found} when there is
-// no reference at all.
+// Compares every file with SHA256SUMS; the faults found, one sentence each, empty when sound. Throws Error{not_found}
+// when there is no reference at all.
 [[nodiscard]] std::vector<std::string> verify(const std::filesystem::path& directory);
 
 }  // namespace driftd::index

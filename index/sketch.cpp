@@ -18,17 +18,19 @@ using Ints = std::int32_t __attribute__((vector_size(64)));
 
 constexpr std::size_t kLanes = 16;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kMiddle = 128;             // the code of zero
-constexpr float kRounding = 1e-6F;         // of a squared distance from two norms and a product, as a share of the norms
-constexpr std::size_t kCentreRows = 4096;  // enough for a mean
-constexpr std::size_t kPass = 64;          // queries that share one pass
-constexpr std::size_t kBlocksATime = 64;   // that a thread takes
+constexpr float kMiddle = 128;      // the code of zero
+constexpr float kRounding = 1e-6F;  // of a squared distance from two norms and a product, as a share of the norms
+constexpr std::size_t kCentreRows = 4096;   // enough for a mean
+constexpr std::size_t kPass = 64;           // queries that share one pass
+constexpr std::size_t kBlocksATime = 64;    // that a thread takes
 constexpr std::size_t kMostKept = 1 << 14;  // rows for one query and thread
 constexpr std::size_t kMostK = 1 << 10;
 constexpr std::size_t kWorthIt = 1 << 20;  // values: below, a scan takes a fraction of a millisecond
 constexpr std::size_t kWidest = 1 << 16;   // values a row: the sum of as many products fits
 
-std::size_t padded(std::size_t dimension) { return (dimension + kLanes - 1) / kLanes * kLanes; }
+std::size_t padded(std::size_t dimension) {
+  return (dimension + kLanes - 1) / kLanes * kLanes;
+}
 
 template <class Values>
 float sum(const Values& values) {
@@ -80,7 +82,9 @@ Coded code(std::span<const float> values, std::uint8_t* codes) {
 }
 
 // Squared L2 distances of 512 values are off by 1e-6 or so, whichever way they are summed.
-float rounding_of_scan(std::size_t dimension) { return 1e-7F * (16 + static_cast<float>(dimension) / 16); }
+float rounding_of_scan(std::size_t dimension) {
+  return 1e-7F * (16 + static_cast<float>(dimension) / 16);
+}
 
 }  // namespace
 
@@ -115,7 +119,8 @@ struct Sketch::Shortlist {
   }
 };
 
-Sketch::Sketch(MatrixView rows, const SketchKernel& kernel) : kernel_{kernel}, centre_(rows.cols), quads_{padded(rows.cols) / 4} {
+Sketch::Sketch(MatrixView rows, const SketchKernel& kernel)
+    : kernel_{kernel}, centre_(rows.cols), quads_{padded(rows.cols) / 4} {
   const auto step = std::max<std::size_t>(1, rows.rows / kCentreRows);
   std::vector<double> total(rows.cols);
   std::size_t count = 0;
@@ -153,7 +158,8 @@ void Sketch::add(MatrixView rows) {
       norm_[i] = coded.norm * (1 - kRounding);
       error_[i] = coded.error;
       auto* out = codes_.data() + (i / kSketchRows * quads_ * kSketchRows + i % kSketchRows) * 4;
-      for (std::size_t quad = 0; quad < quads_; ++quad) std::memcpy(out + quad * kSketchRows * 4, codes.data() + quad * 4, 4);
+      for (std::size_t quad = 0; quad < quads_; ++quad)
+        std::memcpy(out + quad * kSketchRows * 4, codes.data() + quad * 4, 4);
     }
   });
 }
@@ -185,7 +191,8 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
 }
 
 // Adds the rows of a block that may be among the nearest to what was found.
-void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const {
+void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Shortlist> found,
+                     const RowMask* allowed) const {
   const auto rows = block(number);
   float squared[kSketchQueries * kSketchRows];
   std::uint16_t close[kSketchQueries];
@@ -218,24 +225,29 @@ void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Sho
 std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, const RowMask* allowed) const {
   assert(k > 0 && queries.cols == centre_.size() && (allowed == nullptr || allowed->size() == count_));
   constexpr std::size_t kFew = 8;  // of so many rows at least one must be allowed: reading those alone is faster
-  if (k > kMostK || k > count_ || (allowed != nullptr && allowed->count() < std::max(k, count_ / kFew))) return std::nullopt;
+  if (k > kMostK || k > count_ || (allowed != nullptr && allowed->count() < std::max(k, count_ / kFew)))
+    return std::nullopt;
   std::vector<std::vector<std::int64_t>> all(queries.rows);
   for (std::size_t first = 0; first < queries.rows; first += kPass) {
     const auto now = std::min(kPass, queries.rows - first);
-    if (!search({now, queries.cols, queries.row(first).data()}, k, allowed, std::span{all}.subspan(first, now))) return std::nullopt;
+    if (!search({now, queries.cols, queries.row(first).data()}, k, allowed, std::span{all}.subspan(first, now)))
+      return std::nullopt;
   }
   std::size_t width = k;
   for (const auto& rows : all) width = std::max(width, rows.size());
   Neighbours found{width, {}, std::vector<std::int64_t>(queries.rows * width, -1)};
-  for (std::size_t q = 0; q < queries.rows; ++q) std::ranges::copy(all[q], found.rows.begin() + static_cast<std::ptrdiff_t>(q * width));
+  for (std::size_t q = 0; q < queries.rows; ++q)
+    std::ranges::copy(all[q], found.rows.begin() + static_cast<std::ptrdiff_t>(q * width));
   return found;
 }
 
 // One pass. False where there are too many candidates.
-bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<std::vector<std::int64_t>> out) const {
+bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed,
+                    std::span<std::vector<std::int64_t>> out) const {
   std::vector<std::int32_t> quads(queries.rows * quads_);
   std::vector<Query> coded;
-  for (std::size_t q = 0; q < queries.rows; ++q) coded.push_back(query(queries.row(q), std::span{quads}.subspan(q * quads_, quads_)));
+  for (std::size_t q = 0; q < queries.rows; ++q)
+    coded.push_back(query(queries.row(q), std::span{quads}.subspan(q * quads_, quads_)));
   if (std::ranges::any_of(coded, [](const Query& query) { return !std::isfinite(query.error); })) return false;
 
   const auto blocks = (count_ + kSketchRows - 1) / kSketchRows;
@@ -245,7 +257,8 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, s
   std::atomic<std::size_t> next{0};
   cores().each(team, [&](std::size_t member) {
     for (auto at = next++ * kBlocksATime; at < blocks; at = next++ * kBlocksATime) {
-      for (auto b = at; b < std::min(blocks, at + kBlocksATime); ++b) compare(b, copies[member], parts[member], allowed);
+      for (auto b = at; b < std::min(blocks, at + kBlocksATime); ++b)
+        compare(b, copies[member], parts[member], allowed);
     }
   });
   for (std::size_t q = 0; q < queries.rows; ++q) {

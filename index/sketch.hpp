@@ -2,8 +2,9 @@
 // nearest. The few that are left are then compared as they are, so that the answer is exact and a quarter of the memory
 // is read for it: the vector approximation file of Weber, Schek and Blott (VLDB 1998).
 //
-// A row's bytes are its difference to the centre, in steps of the row's own; how far they are from the row is kept, too,
-// and by the triangle inequality bounds every distance from both sides. A query is turned into bytes in the same way.
+// A row's bytes are its difference to the centre, in steps of the row's own; how far they are from the row is kept,
+// too, and by the triangle inequality bounds every distance from both sides. A query is turned into bytes in the same
+// way.
 //
 // One writer, any readers: add() must not run beside the others. Memory: dimension + 12 bytes a row.
 // Cost: add() one pass over the rows; candidates() one pass over the bytes for 64 queries, on all cores.
@@ -29,10 +30,11 @@ class Sketch {
 
   void add(MatrixView rows);
 
-  // For each query a superset of the rows that scan() finds, in no order, padded with -1; its distances are empty. Nothing
-  // where the bytes do not tell enough to be of use: queries far away, or a large k. k: at least 1. `allowed`: only these
-  // rows. Values are finite, the columns are those of the rows (asserted).
-  [[nodiscard]] std::optional<Neighbours> candidates(MatrixView queries, std::size_t k, const RowMask* allowed = nullptr) const;
+  // For each query a superset of the rows that scan() finds, in no order, padded with -1; its distances are empty.
+  // Nothing where the bytes do not tell enough to be of use: queries far away, or a large k. k: at least 1. `allowed`:
+  // only these rows. Values are finite, the columns are those of the rows (asserted).
+  [[nodiscard]] std::optional<Neighbours> candidates(MatrixView queries, std::size_t k,
+                                                     const RowMask* allowed = nullptr) const;
 
   // Whether so many values are worth the second look on this processor.
   [[nodiscard]] static bool pays(std::size_t rows, std::size_t dimension);
@@ -43,7 +45,8 @@ class Sketch {
 
   [[nodiscard]] SketchBlock block(std::size_t number) const;
   [[nodiscard]] Query query(std::span<const float> values, std::span<std::int32_t> quads) const;
-  bool search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<std::vector<std::int64_t>> out) const;
+  bool search(MatrixView queries, std::size_t k, const RowMask* allowed,
+              std::span<std::vector<std::int64_t>> out) const;
   void compare(std::size_t number, std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const;
 
   const SketchKernel& kernel_;

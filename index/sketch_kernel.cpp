@@ -35,14 +35,16 @@ void portable(const SketchBlock& rows, const SketchQuery* queries, std::size_t c
 #define DRIFTD_VNNI [[gnu::target("avx512f,avx512vnni")]]
 
 template <int kQueries>
-DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, std::size_t quads, float* squared, std::uint16_t* close) {
+DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, std::size_t quads, float* squared,
+                      std::uint16_t* close) {
   __m512i dots[kQueries];
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) dots[q] = _mm512_set1_epi32(-queries[q].bias);
   for (std::size_t j = 0; j < quads; ++j) {
     const auto codes = _mm512_loadu_si512(rows.codes + j * 64);
 #pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q) dots[q] = _mm512_dpbusd_epi32(dots[q], codes, _mm512_set1_epi32(queries[q].quads[j]));
+    for (int q = 0; q < kQueries; ++q)
+      dots[q] = _mm512_dpbusd_epi32(dots[q], codes, _mm512_set1_epi32(queries[q].quads[j]));
   }
   const auto scale = _mm512_loadu_ps(rows.scale);
   const auto norm = _mm512_loadu_ps(rows.norm);
@@ -58,17 +60,25 @@ DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, std::
   }
 }
 
-DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t quads, float* squared,
-                          std::uint16_t* close) {
+DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t quads,
+                          float* squared, std::uint16_t* close) {
   switch (count) {
-    case 1: return vnni<1>(rows, queries, quads, squared, close);
-    case 2: return vnni<2>(rows, queries, quads, squared, close);
-    case 3: return vnni<3>(rows, queries, quads, squared, close);
-    case 4: return vnni<4>(rows, queries, quads, squared, close);
-    case 5: return vnni<5>(rows, queries, quads, squared, close);
-    case 6: return vnni<6>(rows, queries, quads, squared, close);
-    case 7: return vnni<7>(rows, queries, quads, squared, close);
-    default: return vnni<8>(rows, queries, quads, squared, close);
+    case 1:
+      return vnni<1>(rows, queries, quads, squared, close);
+    case 2:
+      return vnni<2>(rows, queries, quads, squared, close);
+    case 3:
+      return vnni<3>(rows, queries, quads, squared, close);
+    case 4:
+      return vnni<4>(rows, queries, quads, squared, close);
+    case 5:
+      return vnni<5>(rows, queries, quads, squared, close);
+    case 6:
+      return vnni<6>(rows, queries, quads, squared, close);
+    case 7:
+      return vnni<7>(rows, queries, quads, squared, close);
+    default:
+      return vnni<8>(rows, queries, quads, squared, close);
   }
 }
 #endif
@@ -76,7 +86,8 @@ DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, s
 std::vector<SketchKernel> usable() {
   std::vector<SketchKernel> kernels;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni")) kernels.push_back({"avx512vnni", true, all_vnni});
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
+    kernels.push_back({"avx512vnni", true, all_vnni});
 #endif
   kernels.push_back({"portable", false, portable});
   return kernels;

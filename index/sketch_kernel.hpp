@@ -32,9 +32,10 @@ struct SketchQuery {
 };
 
 struct SketchKernel {
-  // For `count` <= kSketchQueries queries: squared[16 q + r], and bit r of close[q] where row r is of interest to query q.
-  using Compare = void (*)(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t quads, float* squared,
-                           std::uint16_t* close);
+  // For `count` <= kSketchQueries queries: squared[16 q + r], and bit r of close[q] where row r is of interest to query
+  // q.
+  using Compare = void (*)(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t quads,
+                           float* squared, std::uint16_t* close);
   std::string_view name;
   bool fast;  // reading bytes saves time
   Compare compare;

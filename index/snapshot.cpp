@@ -18,7 +18,8 @@ Neighbours merged(const Neighbours& base, const Neighbours& tail, std::int64_t o
     auto b = first;
     auto t = first;
     for (auto out = first; out < first + all.k; ++out) {
-      // Equal distances: the segment's rows come first, as they have the smaller numbers. Infinity is the end of a list.
+      // Equal distances: the segment's rows come first, as they have the smaller numbers. Infinity is the end of a
+      // list.
       if (base.distances[b] <= tail.distances[t]) {
         all.distances[out] = base.distances[b];
         all.rows[out] = base.rows[b++];
@@ -41,7 +42,8 @@ Snapshot::Snapshot(std::int64_t version, std::uint64_t revision, std::shared_ptr
       tail_{std::move(tail)},
       base_alive_{std::move(base_alive)},
       tail_alive_{std::move(tail_alive)},
-      size_{(base_alive_ ? base_alive_->count() : base_->size()) + (tail_alive_ ? tail_alive_->count() : tail_.size())} {}
+      size_{(base_alive_ ? base_alive_->count() : base_->size()) +
+            (tail_alive_ ? tail_alive_->count() : tail_.size())} {}
 
 Neighbours Snapshot::search(MatrixView queries, std::size_t k, const Filter& filter) const {
   if (base_->metric() == Metric::cosine) return search_scaled(scaled_to_unit(queries), k, filter);
@@ -55,7 +57,8 @@ Neighbours Snapshot::search_scaled(MatrixView queries, std::size_t k, const Filt
 }
 
 Neighbours Snapshot::search_base(MatrixView queries, std::size_t k, const Filter& filter) const {
-  if (!filter.label) return base_->index().search(queries, k, {.allowed = base_alive_.get(), .all_cells = filter.all_cells});
+  if (!filter.label)
+    return base_->index().search(queries, k, {.allowed = base_alive_.get(), .all_cells = filter.all_cells});
   RowMask allowed{base_->size()};
   for (const auto row : base_->rows_of(*filter.label)) {
     if (!base_alive_ || base_alive_->test(row)) allowed.set(row);

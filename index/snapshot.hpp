@@ -41,7 +41,7 @@ class Snapshot {
   // of zeros under cosine, or k = 0.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const Filter& filter = {}) const;
 
-  [[nodiscard]] std::size_t size() const { return size_; }  // items
+  [[nodiscard]] std::size_t size() const { return size_; }                         // items
   [[nodiscard]] std::size_t rows() const { return base_->size() + tail_.size(); }  // with the dead ones
   [[nodiscard]] std::size_t dimension() const { return base_->dimension(); }
   [[nodiscard]] bool alive(std::size_t row) const;

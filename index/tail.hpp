@@ -1,8 +1,9 @@
-// The items that a version gained since its segment was built: in memory, in the order of writing, only ever appended to.
+// The items that a version gained since its segment was built: in memory, in the order of writing, only ever appended
+// to.
 //
-// One writer appends; readers hold views. A view covers the rows that were there when it was taken, and none of them ever
-// changes: no lock between writer and readers, provided that views are handed over with the usual synchronisation. Memory
-// doubles when it is full; views keep the old block alive. Cost: append O(dimension), amortised; view O(1).
+// One writer appends; readers hold views. A view covers the rows that were there when it was taken, and none of them
+// ever changes: no lock between writer and readers, provided that views are handed over with the usual synchronisation.
+// Memory doubles when it is full; views keep the old block alive. Cost: append O(dimension), amortised; view O(1).
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ namespace driftd::index {
 
 class Tail {
   struct Block {
-    Block(std::size_t capacity, std::size_t dimension) : vectors{capacity, dimension}, items(capacity), attached(capacity) {}
+    Block(std::size_t capacity, std::size_t dimension)
+        : vectors{capacity, dimension}, items(capacity), attached(capacity) {}
     Matrix vectors;
     std::vector<Item> items;
     std::vector<std::vector<float>> attached;

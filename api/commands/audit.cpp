@@ -91,8 +91,9 @@ void add_audit_command(CLI::App& app, Chosen& chosen) {
   run_command->add_option("--alpha", audit.scoring.alpha, "p-value at which an image counts as out of distribution")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
-  run_command->add_flag("--per-label", audit.scoring.per_label,
-                        "Rank among images of the label that the nearest items vote for, a label of few images with all");
+  run_command->add_flag(
+      "--per-label", audit.scoring.per_label,
+      "Rank among images of the label that the nearest items vote for, a label of few images with all");
   run_command
       ->add_option("--shard", options->shard,
                    "i/n: only the i-th of n parts, for `audit merge`; all must see the same list")

@@ -1,7 +1,8 @@
 // The subcommands of `driftd`, one file each: options, set-up and the work in one place.
 //
-// add_*() registers the subcommand; when it is the one given, `chosen` is set to what to do, which returns the exit code:
-// 0 done, 1 failure, 2 usage, 3 drift found or files that do not match. Errors are thrown; main() turns them into text and code.
+// add_*() registers the subcommand; when it is the one given, `chosen` is set to what to do, which returns the exit
+// code: 0 done, 1 failure, 2 usage, 3 drift found or files that do not match. Errors are thrown; main() turns them into
+// text and code.
 #pragma once
 
 #include <functional>

@@ -88,7 +88,8 @@ void warn_of_codes(const index::SearchFigures& search, const TuningOptions& limi
 void say_query_time(double query_ms, double wanted, const index::Segment& items) {
   if (wanted == 0) return;
   const auto kind = index::name_of(items.index().kind());
-  std::cerr << std::setprecision(3) << kind << ": a query alone takes " << query_ms << " ms here, " << wanted << " wanted\n";
+  std::cerr << std::setprecision(3) << kind << ": a query alone takes " << query_ms << " ms here, " << wanted
+            << " wanted\n";
   if (query_ms <= wanted) return;
   std::cerr << "warning: neither flat nor ivf keeps to --max-query-ms; fp16 and sq8 read less (their score error is "
                "measured and shown), more cores read faster, a bundle of fewer pools makes shorter vectors\n";
@@ -117,11 +118,12 @@ struct Material {
 // Which of them to hold out; none where that was not asked for.
 std::vector<bool> split(const std::vector<index::Item>& items, const BuildOptions& options, const Grouping& grouping) {
   if (options.held_out == 0) return std::vector<bool>(items.size());
-  return choose_held_out(items.size(), options.held_out, grouping.empty() ? std::vector<std::uint32_t>{} : group_numbers(grouping, items));
+  return choose_held_out(items.size(), options.held_out,
+                         grouping.empty() ? std::vector<std::uint32_t>{} : group_numbers(grouping, items));
 }
 
-void embed_images(const std::vector<ImageSource>& sources, const std::vector<bool>& held, const BuildOptions& options, const embed::Bundle& bundle,
-                  Material& material) {
+void embed_images(const std::vector<ImageSource>& sources, const std::vector<bool>& held, const BuildOptions& options,
+                  const embed::Bundle& bundle, Material& material) {
   const auto embedder = embed::load_embedder(bundle);
   Progress progress{"embedding", sources.size(), options.quiet};
   std::size_t done = 0;
@@ -130,7 +132,8 @@ void embed_images(const std::vector<ImageSource>& sources, const std::vector<boo
     if (image.vector.empty()) return material.skipped.add(image);
     material.properties.add(image.properties);
     const auto id = std::to_string(material.items.size());
-    material.add({id, image.source->label, image.source->uri, {}}, image.vector, held[static_cast<std::size_t>(image.source - sources.data())]);
+    material.add({id, image.source->label, image.source->uri, {}}, image.vector,
+                 held[static_cast<std::size_t>(image.source - sources.data())]);
   });
 }
 
@@ -159,7 +162,9 @@ void number_groups(Material& material) {
     std::cerr << "warning: " << material.items.size() - found << " of " << material.items.size()
               << " items are in no line of --groups; each counts as a group of its own\n";
   }
-  if (found == 0) throw Error{Errc::invalid_argument, "no item is in --groups: its first column must hold paths as `driftd index build` sees them, or ids"};
+  if (found == 0)
+    throw Error{Errc::invalid_argument,
+                "no item is in --groups: its first column must hold paths as `driftd index build` sees them, or ids"};
   if (!material.held_out.empty()) material.plan.held_out.groups = group_numbers(grouping, material.held_out);
 }
 
@@ -189,14 +194,21 @@ Tuned tune(Material& material, const BuildOptions& options, std::size_t pools) {
 }
 
 void check(const BuildOptions& options) {
-  if (options.images.empty() == options.vectors.empty()) throw Error{Errc::invalid_argument, "give either --images or --vectors"};
-  if (options.held_out != 0 && !options.calibrate_on.empty()) throw Error{Errc::invalid_argument, "give either --held-out or --calibrate-on"};
+  if (options.images.empty() == options.vectors.empty())
+    throw Error{Errc::invalid_argument, "give either --images or --vectors"};
+  if (options.held_out != 0 && !options.calibrate_on.empty())
+    throw Error{Errc::invalid_argument, "give either --held-out or --calibrate-on"};
   if (options.same_label && (options.held_out != 0 || !options.calibrate_on.empty())) {
-    throw Error{Errc::invalid_argument, "--same-label calibrates by leaving one image out; it cannot be combined with --held-out or --calibrate-on"};
+    throw Error{
+        Errc::invalid_argument,
+        "--same-label calibrates by leaving one image out; it cannot be combined with --held-out or --calibrate-on"};
   }
-  if (options.activate && !options.new_version) throw Error{Errc::invalid_argument, "--activate is for --new-version; the first version is live anyway"};
+  if (options.activate && !options.new_version)
+    throw Error{Errc::invalid_argument, "--activate is for --new-version; the first version is live anyway"};
   if (options.new_version || !fs::exists(options.out)) return;
-  throw Error{Errc::conflict, options.out + " exists already; choose another --out, remove it, or add a version to it with --new-version"};
+  throw Error{
+      Errc::conflict,
+      options.out + " exists already; choose another --out, remove it, or add a version to it with --new-version"};
 }
 
 // A rate that is further than this from alpha 0.05 is not what a user has in mind.
@@ -206,8 +218,9 @@ void warn_of_few(const drift::Calibration& c) {
   const auto needed = drift::images_within(kAlpha, kMargin);
   if (c.method != drift::Method::held_out || c.effective >= static_cast<double>(needed)) return;
   const auto interval = drift::coverage_of(c, kAlpha).interval;
-  std::cerr << std::setprecision(3) << "warning: " << c.ranked() << " held-out images leave the rate of false alarms at alpha " << kAlpha << " between "
-            << interval.lower << " and " << interval.upper << "; hold out " << needed << " to have it within " << kMargin
+  std::cerr << std::setprecision(3) << "warning: " << c.ranked()
+            << " held-out images leave the rate of false alarms at alpha " << kAlpha << " between " << interval.lower
+            << " and " << interval.upper << "; hold out " << needed << " to have it within " << kMargin
             << ", or leave --held-out away to calibrate by all images\n";
 }
 
@@ -233,12 +246,14 @@ int build(const BuildOptions& options) {
                            .search = search,
                            .skipped = skipped.count()};
   if (options.new_version) {
-    manifest.version = index::Collection::add_version(options.out, items, manifest, files, options.note, options.activate);
+    manifest.version =
+        index::Collection::add_version(options.out, items, manifest, files, options.note, options.activate);
   } else {
     index::Collection::create(options.out, items, manifest, files, options.note);
   }
   std::cout << "reference " << manifest.id() << ": " << items.size() << " images x " << bundle.dimension << ", "
-            << skipped.count() << " skipped, " << normal.all.duplicates << " duplicates left out of the calibration -> " << options.out << '\n';
+            << skipped.count() << " skipped, " << normal.all.duplicates << " duplicates left out of the calibration -> "
+            << options.out << '\n';
   warn_of_few(normal.all);
   return 0;
 }
@@ -246,7 +261,9 @@ int build(const BuildOptions& options) {
 // What the calibration promises, for the alphas that it can reach.
 void print_calibration(const drift::Calibration& c) {
   std::cout << "calibrated " << drift::name_of(c.method) << ", " << c.ranked() << " images";
-  if (c.groups > 0) std::cout << " of " << c.groups << " groups, worth " << static_cast<std::size_t>(c.effective) << " independent ones";
+  if (c.groups > 0)
+    std::cout << " of " << c.groups << " groups, worth " << static_cast<std::size_t>(c.effective)
+              << " independent ones";
   std::cout << (c.labels.empty() ? "" : ", " + std::to_string(c.labels.size()) + " labels") << '\n';
   for (const double alpha : {0.05, 0.01}) {
     const auto [expected, interval] = drift::coverage_of(c, alpha);
@@ -254,8 +271,8 @@ void print_calibration(const drift::Calibration& c) {
       std::cout << "           alpha " << alpha << " needs " << drift::images_needed(alpha) << " images\n";
       continue;
     }
-    std::cout << std::setprecision(3) << "           alpha " << alpha << ": false alarms " << expected << ", for 95 references of 100 "
-              << interval.lower << " to " << interval.upper << '\n';
+    std::cout << std::setprecision(3) << "           alpha " << alpha << ": false alarms " << expected
+              << ", for 95 references of 100 " << interval.lower << " to " << interval.upper << '\n';
   }
 }
 
@@ -264,19 +281,21 @@ void print_versions(const std::string& directory) {
   print_calibration(calibration_of(collection->snapshot()->base()));
   if (!collection->fault().empty()) std::cout << "DAMAGED    " << collection->fault() << '\n';
   for (const auto& [version, live] : collection->versions()) {
-    std::cout << "version    " << version.version << (live ? " (live)" : "") << (version.snapshot ? ", snapshot" : "") << ", " << version.changes << " changes"
-              << (version.origin.empty() ? "" : ", " + version.origin) << ' ' << version.created << (version.note.empty() ? "" : ": " + version.note) << '\n';
+    std::cout << "version    " << version.version << (live ? " (live)" : "") << (version.snapshot ? ", snapshot" : "")
+              << ", " << version.changes << " changes" << (version.origin.empty() ? "" : ", " + version.origin) << ' '
+              << version.created << (version.note.empty() ? "" : ": " + version.note) << '\n';
   }
 }
 
 int info(const std::string& directory) {
   const auto m = index::read_live_manifest(directory);
   std::uintmax_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator{directory}) bytes += entry.is_regular_file() ? entry.file_size() : 0;
+  for (const auto& entry : fs::recursive_directory_iterator{directory})
+    bytes += entry.is_regular_file() ? entry.file_size() : 0;
   std::cout << "reference  " << m.id() << "\ncreated    " << m.created << "\nitems      " << m.count << " ("
             << m.skipped << " files skipped)"
-            << "\nindex      " << search_text(m) << "\n           " << m.dimension
-            << " values per vector, " << index::name_of(m.metric) << "\nmodel      " << m.model_name << "@sha256:" << m.model_hash
+            << "\nindex      " << search_text(m) << "\n           " << m.dimension << " values per vector, "
+            << index::name_of(m.metric) << "\nmodel      " << m.model_name << "@sha256:" << m.model_hash
             << "\n           built from " << m.model_directory << "\nsize       " << bytes / 1024 << " KiB on disk\n";
   print_versions(directory);
   return 0;
@@ -286,7 +305,8 @@ int verify(const std::string& directory) {
   const auto faults = index::verify_collection(directory);
   for (const auto& fault : faults) std::cout << directory << ": " << fault << '\n';
   if (!faults.empty()) return 3;
-  const auto collection = index::Collection::open(directory, {});  // sound bytes that do not fit together are damage too
+  const auto collection =
+      index::Collection::open(directory, {});  // sound bytes that do not fit together are damage too
   if (!collection->fault().empty()) std::cout << collection->fault() << '\n';
   if (!collection->fault().empty()) return 3;
   std::cout << directory << ": every file matches its checksum\n";
@@ -301,7 +321,9 @@ int verify_erased(const std::string& directory, const std::string& id) {
     std::cout << "item " << id << " is not erased; remove it, then compact\n";
     return 3;
   }
-  std::cout << "no file of the live version holds the item " << id << (traces.in_others.empty() ? "; no other version does\n" : "; older versions do, until `driftd index prune --keep 0`\n");
+  std::cout << "no file of the live version holds the item " << id
+            << (traces.in_others.empty() ? "; no other version does\n"
+                                         : "; older versions do, until `driftd index prune --keep 0`\n");
   return 0;
 }
 
@@ -313,12 +335,19 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<BuildOptions>();
   auto* build_command = group->add_subcommand("build", "Embed a folder of training images into a calibrated reference");
   build_command->add_option("--model", options->model, "Bundle made by `driftd model export`")->required();
-  build_command->add_option("--images", options->images, "Folder (root/label/image or flat), list of paths, or - for a list on standard input");
-  build_command->add_option("--vectors", options->vectors, "Embeddings of this model, in place of images: a .npy matrix with a row for each");
-  build_command->add_option("--items", options->items, R"(With --vectors: a line for each row, {"id", "label", "uri", "metadata"} or only a label)");
-  build_command->add_option("--out", options->out, "Directory to create; with --new-version the reference to add to")->required();
+  build_command->add_option("--images", options->images,
+                            "Folder (root/label/image or flat), list of paths, or - for a list on standard input");
+  build_command->add_option("--vectors", options->vectors,
+                            "Embeddings of this model, in place of images: a .npy matrix with a row for each");
+  build_command->add_option(
+      "--items", options->items,
+      R"(With --vectors: a line for each row, {"id", "label", "uri", "metadata"} or only a label)");
+  build_command->add_option("--out", options->out, "Directory to create; with --new-version the reference to add to")
+      ->required();
   build_command->add_option("--name", options->name, "The reference's name")->capture_default_str();
-  build_command->add_option("--ref-version", options->version, "Its version: default@1, default@2 ...")->capture_default_str()->check(CLI::PositiveNumber);
+  build_command->add_option("--ref-version", options->version, "Its version: default@1, default@2 ...")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   build_command
       ->add_option("--kind", options->kind,
                    "How to search: flat (exact; time grows with the images), ivf (reads the nearest cells only),\n"
@@ -350,11 +379,18 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->add_option("--max-query-ms", options->tuning.max_query_ms,
                    "With --kind auto: flat if a single query keeps to this on this machine, measured; else ivf")
       ->check(CLI::PositiveNumber);
-  build_command->add_flag("--same-label", options->same_label, "Calibrate among items of the same label, too, for scores with scoring.among = same_label");
-  build_command->add_option("--held-out", options->held_out, "Keep this share of the images (or of the --groups) out of the index, at random, and rank against them");
-  build_command->add_option("--calibrate-on", options->calibrate_on, "Folder or list of images of the same source to rank against, beside the index");
-  build_command->add_option("--groups", options->groups, "CSV of path,group, or the word label: what belongs together is left out together when calibrating");
-  build_command->add_flag("--new-version", options->new_version, "Add a version to the reference that --out is, beside the live one");
+  build_command->add_flag("--same-label", options->same_label,
+                          "Calibrate among items of the same label, too, for scores with scoring.among = same_label");
+  build_command->add_option(
+      "--held-out", options->held_out,
+      "Keep this share of the images (or of the --groups) out of the index, at random, and rank against them");
+  build_command->add_option("--calibrate-on", options->calibrate_on,
+                            "Folder or list of images of the same source to rank against, beside the index");
+  build_command->add_option(
+      "--groups", options->groups,
+      "CSV of path,group, or the word label: what belongs together is left out together when calibrating");
+  build_command->add_flag("--new-version", options->new_version,
+                          "Add a version to the reference that --out is, beside the live one");
   build_command->add_flag("--activate", options->activate, "With --new-version: make it live");
   build_command->add_option("--note", options->note, "What this version is for");
   build_command->add_flag("--quiet", options->quiet, "No progress");
@@ -362,11 +398,14 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
 
   auto directory = std::make_shared<std::string>();
   auto* info_command = group->add_subcommand("info", "Say what a reference holds");
-  auto* verify_command = group->add_subcommand("verify", "Compare every byte with its checksum; exit 3 on a difference");
-  for (auto* command : {info_command, verify_command}) command->add_option("reference", *directory, "Directory of the reference")->required();
+  auto* verify_command =
+      group->add_subcommand("verify", "Compare every byte with its checksum; exit 3 on a difference");
+  for (auto* command : {info_command, verify_command})
+    command->add_option("reference", *directory, "Directory of the reference")->required();
   info_command->callback([directory, &chosen] { chosen = [directory] { return info(*directory); }; });
   auto erased = std::make_shared<std::string>();
-  verify_command->add_option("--erased", *erased, "Say instead where this item's id or vector is still found; exit 3 if in the live version");
+  verify_command->add_option(
+      "--erased", *erased, "Say instead where this item's id or vector is still found; exit 3 if in the live version");
   verify_command->callback([directory, erased, &chosen] {
     chosen = [directory, erased] { return erased->empty() ? verify(*directory) : verify_erased(*directory, *erased); };
   });

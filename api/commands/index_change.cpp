@@ -45,7 +45,8 @@ struct Opened {
 std::int64_t compact(Opened& opened, bool quiet) {
   const Reference reference{opened.collection->snapshot()};
   Progress progress{"calibrating", reference.items->size(), quiet};
-  return opened.collection->compact(finish_like(reference, opened.bundle.pools.size(), [&](std::size_t done) { progress.update(done); }));
+  return opened.collection->compact(
+      finish_like(reference, opened.bundle.pools.size(), [&](std::size_t done) { progress.update(done); }));
 }
 
 // Adds items in batches; when the version is full of changes, it is compacted on the way.
@@ -59,7 +60,8 @@ class Writer {
     if (batch_.size() == kBatch) flush();
   }
   void flush() {
-    if (opened_.collection->changes() + batch_.size() > index::CollectionOptions{}.max_changes) (void)compact(opened_, quiet_);
+    if (opened_.collection->changes() + batch_.size() > index::CollectionOptions{}.max_changes)
+      (void)compact(opened_, quiet_);
     added_ += batch_.size();
     opened_.collection->upsert(std::exchange(batch_, {}));
   }
@@ -102,7 +104,8 @@ std::size_t add_images(const Options& options, const Opened& opened, Writer& wri
 }
 
 int add(const Options& options) {
-  if (options.images.empty() == options.vectors.empty()) throw Error{Errc::invalid_argument, "give either --images or --vectors"};
+  if (options.images.empty() == options.vectors.empty())
+    throw Error{Errc::invalid_argument, "give either --images or --vectors"};
   Opened opened{options};
   Writer writer{opened, options.quiet};
   std::size_t skipped = 0;
@@ -113,8 +116,8 @@ int add(const Options& options) {
   }
   writer.flush();
   const auto now = opened.collection->snapshot();
-  std::cout << "added " << writer.added() << ", skipped " << skipped << ": " << now->id() << " holds " << now->size() << " items, "
-            << now->revision() << " changes since it was calibrated\n";
+  std::cout << "added " << writer.added() << ", skipped " << skipped << ": " << now->id() << " holds " << now->size()
+            << " items, " << now->revision() << " changes since it was calibrated\n";
   return 0;
 }
 
@@ -140,8 +143,9 @@ int compact_command(const Options& options) {
   const auto before = opened.collection->snapshot();
   (void)compact(opened, options.quiet);
   const auto now = opened.collection->snapshot();
-  std::cout << before->id() << " -> " << now->id() << ": " << now->size() << " items, calibrated anew; go back with: driftd index activate "
-            << options.reference << ' ' << before->version() << '\n';
+  std::cout << before->id() << " -> " << now->id() << ": " << now->size()
+            << " items, calibrated anew; go back with: driftd index activate " << options.reference << ' '
+            << before->version() << '\n';
   return 0;
 }
 
@@ -157,10 +161,12 @@ void add_index_change_commands(CLI::App& group, Chosen& chosen) {
     sub->callback([options, run, &chosen] { chosen = [options, run] { return run(*options); }; });
     return sub;
   };
-  auto* adding = command("add", "Add images or vectors, replacing items of the same id (an image's id is its path)", add);
+  auto* adding =
+      command("add", "Add images or vectors, replacing items of the same id (an image's id is its path)", add);
   adding->add_option("--images", options->images, "Folder, list of paths, or - for a list on standard input");
   adding->add_option("--vectors", options->vectors, "Embeddings of this model: a .npy matrix with a row for each");
-  adding->add_option("--items", options->items, R"(With --vectors: a line for each row, {"id", "label", "uri", "metadata"} or only a label)");
+  adding->add_option("--items", options->items,
+                     R"(With --vectors: a line for each row, {"id", "label", "uri", "metadata"} or only a label)");
   auto* removing = command("remove", "Remove items", remove);
   removing->add_option("ids", options->ids, "Their ids");
   removing->add_option("--label", options->label, "All items of this label");

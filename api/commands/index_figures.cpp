@@ -34,25 +34,29 @@ Matrix sample_of(const Reference& reference, std::size_t wanted) {
   std::vector<std::size_t> chosen;
   std::ranges::sample(rows, std::back_inserter(chosen), static_cast<std::ptrdiff_t>(wanted), std::mt19937_64{1});
   Matrix queries{chosen.size(), reference.items->dimension()};
-  for (std::size_t i = 0; i < chosen.size(); ++i) std::ranges::copy(reference.items->vector(chosen[i]), queries.row(i).begin());
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    std::ranges::copy(reference.items->vector(chosen[i]), queries.row(i).begin());
   return queries;
 }
 
 double recall(const index::Neighbours& found, const index::Neighbours& exact) {
   std::size_t hits = 0;
-  for (std::size_t i = 0; i < found.rows.size(); ++i) hits += found.distances[i] <= exact.distances[i] * (1 + 1e-5F) ? 1 : 0;
+  for (std::size_t i = 0; i < found.rows.size(); ++i)
+    hits += found.distances[i] <= exact.distances[i] * (1 + 1e-5F) ? 1 : 0;
   return static_cast<double>(hits) / static_cast<double>(found.rows.size());
 }
 
 int bench(const Options& options) {
   const auto reference = load(options);
   const auto queries = sample_of(reference, options.queries);
-  std::printf("%s: %s, %zu items x %zu\n   batch   ms per query\n", reference.id().c_str(), std::string{index::name_of(reference.manifest().kind)}.c_str(),
-              reference.items->size(), reference.items->dimension());
+  std::printf("%s: %s, %zu items x %zu\n   batch   ms per query\n", reference.id().c_str(),
+              std::string{index::name_of(reference.manifest().kind)}.c_str(), reference.items->size(),
+              reference.items->dimension());
   for (const std::size_t batch : {1, 8, 64}) {
     const auto start = Clock::now();
     for (std::size_t first = 0; first < queries.rows; first += batch) {
-      (void)reference.items->search({std::min(batch, queries.rows - first), queries.cols, queries.row(first).data()}, drift::kNeighbours);
+      (void)reference.items->search({std::min(batch, queries.rows - first), queries.cols, queries.row(first).data()},
+                                    drift::kNeighbours);
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     std::printf("%8zu %14.3f\n", batch, 1e3 * seconds / static_cast<double>(queries.rows));

@@ -21,7 +21,8 @@ struct Options {
 };
 
 std::unique_ptr<index::Collection> open(const Options& options) {
-  return index::Collection::open(options.reference, {.writable = true, .companion = {}, .now = [] { return rfc3339(now_ms()); }});
+  return index::Collection::open(options.reference,
+                                 {.writable = true, .companion = {}, .now = [] { return rfc3339(now_ms()); }});
 }
 
 int snapshot(const Options& options) {
@@ -39,9 +40,11 @@ int activate(const Options& options) {
 }
 
 int restore(const Options& options) {
-  index::Collection::restore(options.reference, options.version == 0 ? std::nullopt : std::optional{options.version}, options.out);
+  index::Collection::restore(options.reference, options.version == 0 ? std::nullopt : std::optional{options.version},
+                             options.out);
   const auto collection = index::Collection::open(options.out, {});
-  std::cout << collection->snapshot()->id() << ", " << collection->snapshot()->size() << " items -> " << options.out << '\n';
+  std::cout << collection->snapshot()->id() << ", " << collection->snapshot()->size() << " items -> " << options.out
+            << '\n';
   return 0;
 }
 
@@ -63,9 +66,14 @@ void add_index_version_commands(CLI::App& group, Chosen& chosen) {
     sub->callback([options, run, &chosen] { chosen = [options, run] { return run(*options); }; });
     return sub;
   };
-  command("snapshot", "Keep the live version as it is now", snapshot)->add_option("--note", options->note, "What it is for");
-  command("activate", "Make another version live", activate)->add_option("version", options->version, "Its number")->required()->check(CLI::PositiveNumber);
-  auto* restoring = command("restore", "Copy a version into a new reference: from a backup, or to go on elsewhere", restore);
+  command("snapshot", "Keep the live version as it is now", snapshot)
+      ->add_option("--note", options->note, "What it is for");
+  command("activate", "Make another version live", activate)
+      ->add_option("version", options->version, "Its number")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  auto* restoring =
+      command("restore", "Copy a version into a new reference: from a backup, or to go on elsewhere", restore);
   restoring->add_option("--out", options->out, "Directory to create")->required();
   restoring->add_option("--version", options->version, "Its number; default: the live one")->check(CLI::PositiveNumber);
   command("prune", "Remove old versions from the disk; the live one and snapshots stay", prune)

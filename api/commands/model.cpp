@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where export_model.py and its Python are: beside the sources that this binary was built from, unless DRIFTD_SCRIPTS says otherwise.
+// Where export_model.py and its Python are: beside the sources that this binary was built from, unless DRIFTD_SCRIPTS
+// says otherwise.
 fs::path scripts_directory() {
   const char* chosen = std::getenv("DRIFTD_SCRIPTS");
   return chosen != nullptr ? fs::path{chosen} : fs::path{kScriptsDirectory};
@@ -34,7 +35,8 @@ std::string python_for(const fs::path& scripts) {
 [[noreturn]] void become_exporter(const std::vector<std::string>& arguments) {
   const auto script = scripts_directory() / "export_model.py";
   if (!fs::exists(script)) {
-    throw Error{Errc::not_found, "there is no " + script.string() + "; set DRIFTD_SCRIPTS to the folder that holds export_model.py"};
+    throw Error{Errc::not_found,
+                "there is no " + script.string() + "; set DRIFTD_SCRIPTS to the folder that holds export_model.py"};
   }
   const auto python = python_for(script.parent_path());
   std::vector<std::string> words{python, script.string()};
@@ -43,18 +45,23 @@ std::string python_for(const fs::path& scripts) {
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::execvp(python.c_str(), argv.data());
-  throw Error{Errc::not_found, "cannot run " + python + ": " + std::strerror(errno) + "; set DRIFTD_PYTHON to a Python that has torch"};
+  throw Error{Errc::not_found,
+              "cannot run " + python + ": " + std::strerror(errno) + "; set DRIFTD_PYTHON to a Python that has torch"};
 }
 
 int info(const std::string& directory) {
   const auto bundle = embed::read_bundle(directory);
   const auto& p = bundle.preprocess;
-  std::cout << "model      " << bundle.id() << "\nprecision  " << bundle.precision << "\nembedding  " << bundle.dimension << " values:";
+  std::cout << "model      " << bundle.id() << "\nprecision  " << bundle.precision << "\nembedding  "
+            << bundle.dimension << " values:";
   for (const auto& pool : bundle.pools) std::cout << ' ' << pool.name << " (" << pool.dimension << ')';
   std::cout << "\ninput      " << p.width << " x " << p.height << ", "
-            << (p.mode == embed::Preprocess::Mode::stretch ? "stretched" : "centre of short side " + std::to_string(p.short_side)) << "\nweights   ";
+            << (p.mode == embed::Preprocess::Mode::stretch ? "stretched"
+                                                           : "centre of short side " + std::to_string(p.short_side))
+            << "\nweights   ";
   for (const auto& weights : bundle.weights) {
-    std::cout << ' ' << weights.path.filename().string() << (weights.batch > 0 ? " (batch " + std::to_string(weights.batch) + ")" : "");
+    std::cout << ' ' << weights.path.filename().string()
+              << (weights.batch > 0 ? " (batch " + std::to_string(weights.batch) + ")" : "");
   }
   std::cout << '\n';
   return 0;
@@ -69,7 +76,8 @@ int verify(const std::string& directory) {
       if (error.code() != Errc::not_found) throw;  // a bundle need not have both formats
       continue;
     }
-    std::cout << (format == embed::EmbedderOptions::Format::torchscript ? "torchscript" : "aotinductor") << ": golden embeddings reproduced\n";
+    std::cout << (format == embed::EmbedderOptions::Format::torchscript ? "torchscript" : "aotinductor")
+              << ": golden embeddings reproduced\n";
   }
   return 0;
 }
@@ -79,7 +87,8 @@ int verify(const std::string& directory) {
 void add_model_command(CLI::App& app, Chosen& chosen) {
   auto* group = app.add_subcommand("model", "Export and check model bundles")->require_subcommand(1);
 
-  auto* export_command = group->add_subcommand("export", "Make a bundle from a PyTorch model; `driftd model export --help` lists its options");
+  auto* export_command = group->add_subcommand(
+      "export", "Make a bundle from a PyTorch model; `driftd model export --help` lists its options");
   export_command->set_help_flag();  // --help belongs to the exporter
   export_command->prefix_command();
   export_command->callback([export_command, &chosen] {
@@ -89,7 +98,8 @@ void add_model_command(CLI::App& app, Chosen& chosen) {
   auto directory = std::make_shared<std::string>();
   auto* info_command = group->add_subcommand("info", "Say what a bundle holds");
   auto* verify_command = group->add_subcommand("verify", "Check every hash and recompute the golden embeddings");
-  for (auto* command : {info_command, verify_command}) command->add_option("bundle", *directory, "Directory of the bundle")->required();
+  for (auto* command : {info_command, verify_command})
+    command->add_option("bundle", *directory, "Directory of the bundle")->required();
   info_command->callback([directory, &chosen] { chosen = [directory] { return info(*directory); }; });
   verify_command->callback([directory, &chosen] { chosen = [directory] { return verify(*directory); }; });
 }

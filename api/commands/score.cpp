@@ -29,7 +29,8 @@ struct Options {
 };
 
 void print_text(const std::string& image, const Score& s) {
-  std::printf("%s  %s  score %.2f  p %.4g  distance %.3f (limit %.3f)  nearest", s.ood ? "DRIFT" : "ok   ", image.c_str(), s.score, s.p_value, s.distance, s.threshold);
+  std::printf("%s  %s  score %.2f  p %.4g  distance %.3f (limit %.3f)  nearest", s.ood ? "DRIFT" : "ok   ",
+              image.c_str(), s.score, s.p_value, s.distance, s.threshold);
   for (const auto& n : s.neighbours) std::printf(" %s%s%s", n.label.c_str(), n.label.empty() ? "" : "/", n.id.c_str());
   std::printf("\n");
 }
@@ -44,7 +45,11 @@ int score_images(const Options& options) {
     try {
       const auto prepared = prepare(read_file(image), bundle.preprocess);
       const auto vector = embedder->embed({1, prepared.tensor.size(), prepared.tensor.data()});
-      const auto result = score(reference, vector, {drift::rule_of(options.rule), options.k, options.alpha, options.same_label || !options.label.empty() ? Among::same_label : Among::all, options.label, options.per_label}).front();
+      const auto result = score(reference, vector,
+                                {drift::rule_of(options.rule), options.k, options.alpha,
+                                 options.same_label || !options.label.empty() ? Among::same_label : Among::all,
+                                 options.label, options.per_label})
+                              .front();
       if (!options.json) {
         print_text(image, result);
         continue;
@@ -70,10 +75,14 @@ void add_score_command(CLI::App& app, Chosen& chosen) {
   command->add_option("--model", options->model, "Bundle; default: the one that the reference was built with");
   command->add_option("--rule", options->rule, drift::rule_names())->capture_default_str();
   command->add_option("--k", options->k, "Neighbours listed")->capture_default_str()->check(CLI::Range(1, 10));
-  command->add_option("--alpha", options->alpha, "p-value at which an image counts as out of distribution")->capture_default_str()->check(CLI::Range(0.0, 1.0));
-  command->add_flag("--same-label", options->same_label, "Compare with items of the label that the nearest ones vote for");
+  command->add_option("--alpha", options->alpha, "p-value at which an image counts as out of distribution")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_flag("--same-label", options->same_label,
+                    "Compare with items of the label that the nearest ones vote for");
   command->add_option("--label", options->label, "Compare with items of this label");
-  command->add_flag("--per-label", options->per_label, "Rank among images of the label that the nearest items vote for");
+  command->add_flag("--per-label", options->per_label,
+                    "Rank among images of the label that the nearest items vote for");
   command->add_flag("--json", options->json, "One JSON object per line");
   command->add_option("images", options->images, "Image files")->required();
   command->callback([options, &chosen] { chosen = [options] { return score_images(*options); }; });

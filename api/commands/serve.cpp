@@ -18,7 +18,8 @@ struct Options {
 
 void add_options(CLI::App& command, Options& options) {
   command.add_option("--config", options.config, "JSON file; `driftd config print` shows every key with its default");
-  command.add_option("--set", options.sets, "Overrides one key, as in --set http.port=8081; may be repeated")->allow_extra_args(false);
+  command.add_option("--set", options.sets, "Overrides one key, as in --set http.port=8081; may be repeated")
+      ->allow_extra_args(false);
 }
 
 }  // namespace

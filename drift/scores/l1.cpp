@@ -2,10 +2,11 @@
 // deviations more than L2 does, and few large ones less (Aggarwal, Hinneburg and Keim, "On the surprising behavior of
 // distance metrics in high dimensional space", ICDT 2001).
 //
-// The search is by L2; this ranks what it found anew, and an image that is nearer by L1 but not among the ten is missed.
-// Measured on Fashion-MNIST (5,000 items of 1,752 values, 400 fresh images each): for images like the reference's the
-// first and third distances are always the true ones; for other classes 99% and 89%, on average 0.1% too large; the
-// tenth is true for 25% and 7%, 1 to 2% too large. Calibration measures the same way, so that p-values hold.
+// The search is by L2; this ranks what it found anew, and an image that is nearer by L1 but not among the ten is
+// missed. Measured on Fashion-MNIST (5,000 items of 1,752 values, 400 fresh images each): for images like the
+// reference's the first and third distances are always the true ones; for other classes 99% and 89%, on average 0.1%
+// too large; the tenth is true for 25% and 7%, 1 to 2% too large. Calibration measures the same way, so that p-values
+// hold.
 #include <algorithm>
 #include <cmath>
 

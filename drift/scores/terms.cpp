@@ -12,7 +12,7 @@ struct Pair {
   double ratio;
 };
 
-Pair pair_at(std::span<const Near> near, std::size_t k, float Near::*own, double floor) {
+Pair pair_at(std::span<const Near> near, std::size_t k, float Near::* own, double floor) {
   const auto found = near.first(std::min(k, near.size()));
   double sum = 0;
   for (const auto& one : found) sum += std::max<double>(one.*own, floor);

@@ -4,9 +4,9 @@
 // FOLDER has features of real images, written by tests/bench/features. Without drift no image is seen twice: the images
 // of one source are shuffled, the first become the reference, and the others are streamed once. So reference and stream
 // are exchangeable whatever the source, and the run length over many references is the detector's, not one of a pool
-// that by luck is unlike the reference. Streams are of the training file ("same file"), of the file that the makers of the
-// data set held out ("held out"), and of both files shuffled ("together"). "synthetic" in place of a folder draws fresh
-// images for each reference from a mixture that is known.
+// that by luck is unlike the reference. Streams are of the training file ("same file"), of the file that the makers of
+// the data set held out ("held out"), and of both files shuffled ("together"). "synthetic" in place of a folder draws
+// fresh images for each reference from a mixture that is known.
 //
 // usage: drift_bench FOLDER|synthetic [REFERENCES [RUN_LENGTH [SIZE]...]]     of each size; 40, 10000, 300 1000 5000
 #include <algorithm>
@@ -39,8 +39,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr unsigned kSeed = 1;
-constexpr std::size_t kPools = 3;       // of the bundle s8,s16,s32
-constexpr std::size_t kProperties = 8;  // the last columns
+constexpr std::size_t kPools = 3;        // of the bundle s8,s16,s32
+constexpr std::size_t kProperties = 8;   // the last columns
 constexpr std::size_t kLongest = 5'000;  // images of drift: later is never
 constexpr std::int64_t kMsPerImage = 1000;
 constexpr double kAlpha = 0.05;
@@ -60,7 +60,8 @@ Matrix rows_of(const Matrix& all, std::span<const std::size_t> rows) {
 
 Matrix embeddings_of(const Matrix& features) {
   Matrix vectors{features.rows, features.cols - kProperties};
-  for (std::size_t i = 0; i < features.rows; ++i) std::ranges::copy(features.row(i).first(vectors.cols), vectors.row(i).begin());
+  for (std::size_t i = 0; i < features.rows; ++i)
+    std::ranges::copy(features.row(i).first(vectors.cols), vectors.row(i).begin());
   return vectors;
 }
 
@@ -81,7 +82,8 @@ api::Reference build_reference(const Matrix& features) {
   normal.watch(std::move(normal.components), profile.finish());
   segment.set_companion(std::make_shared<const api::Normal>(std::move(normal)));
   const auto dimension = segment.dimension();
-  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(segment)), index::Tail{dimension}.view(), nullptr, nullptr)};
+  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(segment)),
+                                                  index::Tail{dimension}.view(), nullptr, nullptr)};
 }
 
 Images scored(const api::Reference& reference, const Matrix& features) {
@@ -100,7 +102,8 @@ Images scored(const api::Reference& reference, const Matrix& features) {
 class Stream {
  public:
   Stream(const api::Reference& reference, std::size_t run_length)
-      : version_{"default@1", reference.calibration().ranked(), kAlpha, reference.normal().watched, reference.normal().windows} {
+      : version_{"default@1", reference.calibration().ranked(), kAlpha, reference.normal().watched,
+                 reference.normal().windows} {
     for (const auto& kind : kDetectorKinds) {
       detectors_.push_back(make_detector(kind, {rule_, window_.summary().capacity, kWindowSeconds, 0.95, run_length}));
     }
@@ -162,7 +165,8 @@ Matrix synthetic(std::size_t rows, std::mt19937_64& random) {
     const auto centre = centres.row(std::uniform_int_distribution<std::size_t>{0, kClusters - 1}(random));
     const float common = normal(random);
     auto row = features.row(i);
-    for (std::size_t j = 0; j < kDimension; ++j) row[j] = centre[j] + 0.4F * std::exp(0.5F * normal(random) + 0.2F * common);
+    for (std::size_t j = 0; j < kDimension; ++j)
+      row[j] = centre[j] + 0.4F * std::exp(0.5F * normal(random) + 0.2F * common);
     for (std::size_t j = kDimension; j < row.size(); ++j) row[j] = 100 * normal(random);
   }
   return features;
@@ -170,7 +174,9 @@ Matrix synthetic(std::size_t rows, std::mt19937_64& random) {
 
 using ByDetector = std::array<std::vector<double>, kDetectorKinds.size()>;
 
-double sum_of(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+double sum_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
 
 // Of a mean over references.
 double standard_error(const std::vector<double>& values) {
@@ -183,14 +189,15 @@ double standard_error(const std::vector<double>& values) {
 // What streams without drift from one source have shown.
 struct Calm {
   double images = 0;
-  ByDetector alarms;               // of each reference
-  std::vector<double> rates;       // of p-values up to kAlpha, of each reference
-  std::vector<double> p_counts;    // of each value that a p-value can take, over references
+  ByDetector alarms;             // of each reference
+  std::vector<double> rates;     // of p-values up to kAlpha, of each reference
+  std::vector<double> p_counts;  // of each value that a p-value can take, over references
 };
 
 class Bench {
  public:
-  Bench(const std::string& source, std::size_t references, std::size_t run_length) : references_{references}, run_length_{run_length} {
+  Bench(const std::string& source, std::size_t references, std::size_t run_length)
+      : references_{references}, run_length_{run_length} {
     if (source == "synthetic") return;
     for (const auto& file : fs::directory_iterator{source}) {
       if (file.path().extension() == ".npy") drifts_[file.path().stem()] = api::read_npy(file.path());
@@ -241,7 +248,8 @@ class Bench {
       ++calm.p_counts[places - 1 - static_cast<std::size_t>(image.values[0])];
     }
     calm.images += static_cast<double>(images.size());
-    calm.rates.push_back(static_cast<double>(std::ranges::count_if(images, &Scored::ood)) / static_cast<double>(images.size()));
+    calm.rates.push_back(static_cast<double>(std::ranges::count_if(images, &Scored::ood)) /
+                         static_cast<double>(images.size()));
     for (std::size_t at = 0; at < alarms.size(); ++at) calm.alarms[at].push_back(alarms[at]);
   }
 
@@ -250,14 +258,18 @@ class Bench {
       const auto drifting = scored(reference, features);
       if (name != "strange") time_alarms(name, reference, calm, drifting, 1);
       for (const int percent : {5, 10, 20}) {
-        if (name == "strange") time_alarms(std::to_string(percent) + "% strange", reference, calm, drifting, percent / 100.0);
+        if (name == "strange")
+          time_alarms(std::to_string(percent) + "% strange", reference, calm, drifting, percent / 100.0);
       }
     }
   }
 
-  const Scored& any(const Images& images) { return images[std::uniform_int_distribution<std::size_t>{0, images.size() - 1}(random_)]; }
+  const Scored& any(const Images& images) {
+    return images[std::uniform_int_distribution<std::size_t>{0, images.size() - 1}(random_)];
+  }
 
-  void time_alarms(const std::string& name, const api::Reference& reference, const Images& calm, const Images& drifting, double share) {
+  void time_alarms(const std::string& name, const api::Reference& reference, const Images& calm, const Images& drifting,
+                   double share) {
     for (std::size_t s = 0; s < kStreams; ++s) {
       Stream stream{reference, run_length_};
       const auto before = std::uniform_int_distribution<std::size_t>{1000, 1499}(random_);  // windows end at any time
@@ -282,8 +294,11 @@ class Bench {
       for (std::size_t at = 0; at < kDetectorKinds.size(); ++at) {
         auto& delays = by_detector[at];
         std::ranges::sort(delays);
-        std::printf(R"({"row": "delay", "stream": "%s", "reference": %zu, "detector": "%s", "streams": %zu, "median": %.0f, "nine_tenths": %.0f})"
-                    "\n", stream.c_str(), size, std::string{kDetectorKinds[at].name}.c_str(), delays.size(), delays[delays.size() / 2], delays[delays.size() * 9 / 10]);
+        std::printf(
+            R"({"row": "delay", "stream": "%s", "reference": %zu, "detector": "%s", "streams": %zu, "median": %.0f, "nine_tenths": %.0f})"
+            "\n",
+            stream.c_str(), size, std::string{kDetectorKinds[at].name}.c_str(), delays.size(),
+            delays[delays.size() / 2], delays[delays.size() * 9 / 10]);
       }
     }
     std::fflush(stdout);
@@ -300,9 +315,12 @@ class Bench {
     const auto n = static_cast<double>(calm.rates.size());
     const double error = standard_error(calm.rates);
     const auto near = std::ranges::count_if(calm.rates, [](double rate) { return std::abs(rate - kAlpha) <= 0.01; });
-    std::printf(R"({"row": "p-values", "stream": "%s", "reference": %zu, "references": %.0f, "rate": %.4f, "standard_error": %.4f, )"
-                R"("deviation": %.4f, "within_0.01": %.2f, "ks": %.4f})"
-                "\n", stream.c_str(), size, n, sum_of(calm.rates) / n, error, error * std::sqrt(n), static_cast<double>(near) / n, ks);
+    std::printf(
+        R"({"row": "p-values", "stream": "%s", "reference": %zu, "references": %.0f, "rate": %.4f, "standard_error": %.4f, )"
+        R"("deviation": %.4f, "within_0.01": %.2f, "ks": %.4f})"
+        "\n",
+        stream.c_str(), size, n, sum_of(calm.rates) / n, error, error * std::sqrt(n), static_cast<double>(near) / n,
+        ks);
   }
 
   void print_run_length(std::size_t size, const std::string& stream, std::size_t at, const Calm& calm) const {
@@ -311,11 +329,13 @@ class Bench {
     const auto n = static_cast<double>(alarms.size());
     const double all = sum_of(alarms);
     const auto length = [&](double count) { return calm.images / std::max(count, 1.0); };
-    std::printf(R"({"row": "run length", "stream": "%s", "reference": %zu, "references": %.0f, "detector": "%s", "alarms": %.0f, "images": %.0f, )"
-                R"("stated": %zu, "run_length": %.0f, "standard_error": %.0f, "worst_tenth": %.0f})"
-                "\n", stream.c_str(), size, n, std::string{kDetectorKinds[at].name}.c_str(), all, calm.images,
-                kDetectorKinds[at].has_run_length ? run_length_ : 0, length(all), length(all) * standard_error(alarms) * n / std::max(all, 1.0),
-                length(n * alarms[alarms.size() / 10]));
+    std::printf(
+        R"({"row": "run length", "stream": "%s", "reference": %zu, "references": %.0f, "detector": "%s", "alarms": %.0f, "images": %.0f, )"
+        R"("stated": %zu, "run_length": %.0f, "standard_error": %.0f, "worst_tenth": %.0f})"
+        "\n",
+        stream.c_str(), size, n, std::string{kDetectorKinds[at].name}.c_str(), all, calm.images,
+        kDetectorKinds[at].has_run_length ? run_length_ : 0, length(all),
+        length(all) * standard_error(alarms) * n / std::max(all, 1.0), length(n * alarms[alarms.size() / 10]));
   }
 
   static constexpr std::size_t kStream = 10'000;  // images without drift, at most
@@ -334,14 +354,16 @@ class Bench {
 
 std::size_t number(const char* text) {
   const long value = std::strtol(text, nullptr, 10);
-  if (value < 1 || value > 1'000'000) throw Error{Errc::invalid_argument, std::string{text} + " is no number from 1 to 1000000"};
+  if (value < 1 || value > 1'000'000)
+    throw Error{Errc::invalid_argument, std::string{text} + " is no number from 1 to 1000000"};
   return static_cast<std::size_t>(value);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fputs("usage: drift_bench FOLDER|synthetic [REFERENCES [RUN_LENGTH [SIZE]...]]\n", stderr), 2;
+  if (argc < 2)
+    return std::fputs("usage: drift_bench FOLDER|synthetic [REFERENCES [RUN_LENGTH [SIZE]...]]\n", stderr), 2;
   try {
     Bench bench{argv[1], argc > 2 ? number(argv[2]) : 40, argc > 3 ? number(argv[3]) : 10'000};
     std::vector<std::size_t> sizes;

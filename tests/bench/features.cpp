@@ -22,11 +22,13 @@ using driftd::Error;
 
 // NumPy enhancement proposal 1: magic, version 1.0, length of the header, header padded to a multiple of 64.
 std::string npy_header(std::size_t rows, std::size_t columns) {
-  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " + std::to_string(columns) + "), }";
+  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
+                     std::to_string(columns) + "), }";
   constexpr std::size_t kBefore = 10;
   text.append(64 - (kBefore + text.size() + 1) % 64, ' ');
   text += '\n';
-  return std::string{"\x93NUMPY\x01\x00", 8} + static_cast<char>(text.size() & 0xFF) + static_cast<char>(text.size() >> 8) + text;
+  return std::string{"\x93NUMPY\x01\x00", 8} + static_cast<char>(text.size() & 0xFF) +
+         static_cast<char>(text.size() >> 8) + text;
 }
 
 void write(const std::string& model, const std::string& images, const std::string& out) {

@@ -1,5 +1,5 @@
-// The two stages of a request that cost most before the search, each alone: from bytes to tensor, and through the model.
-// One JSON object on standard output.
+// The two stages of a request that cost most before the search, each alone: from bytes to tensor, and through the
+// model. One JSON object on standard output.
 //
 // usage: hot_path_bench BUNDLE FOLDER...
 // decode_ms: CPU time of one thread for an image, median over the folder's images. embed_ms: time for an image when so

@@ -1,10 +1,11 @@
-// Writes references of random unit vectors, so that a race over a large index need not embed a hundred thousand images first.
+// Writes references of random unit vectors, so that a race over a large index need not embed a hundred thousand images
+// first.
 //
 // usage: make_reference ROWS SEED KIND OUT BUNDLE...
-// OUT/NAME gets the same vectors for every bundle, NAME being the bundle's directory; all have the first bundle's dimension. The
-// calibration is the real one, so the service treats each like any other reference. Its p-values mean nothing: real embeddings
-// are not spread evenly over the sphere.
-// Cost: ROWS searches for the calibration, by an index of KIND (flat, fp16, sq8 ...).
+// OUT/NAME gets the same vectors for every bundle, NAME being the bundle's directory; all have the first bundle's
+// dimension. The calibration is the real one, so the service treats each like any other reference. Its p-values mean
+// nothing: real embeddings are not spread evenly over the sphere. Cost: ROWS searches for the calibration, by an index
+// of KIND (flat, fp16, sq8 ...).
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -63,7 +64,8 @@ std::vector<driftd::index::Item> numbered_items(std::size_t rows) {
 
 void make(std::size_t rows, std::uint64_t seed, const std::string& kind, const fs::path& out, std::span<char*> models) {
   std::vector<driftd::embed::Bundle> bundles;
-  for (const char* model : models) bundles.push_back(driftd::embed::read_bundle(fs::absolute(model).lexically_normal()));
+  for (const char* model : models)
+    bundles.push_back(driftd::embed::read_bundle(fs::absolute(model).lexically_normal()));
   const auto& first = bundles.front();
   driftd::index::Segment items{first.dimension};
   items.add(numbered_items(rows), random_unit_vectors(rows, first.dimension, seed));
@@ -72,14 +74,15 @@ void make(std::size_t rows, std::uint64_t seed, const std::string& kind, const f
   fs::create_directories(out);
   for (const auto& bundle : bundles) {
     if (bundle.dimension != first.dimension) {
-      throw Error{Errc::invalid_argument, bundle.directory.string() + " has another dimension than " + first.directory.string()};
+      throw Error{Errc::invalid_argument,
+                  bundle.directory.string() + " has another dimension than " + first.directory.string()};
     }
     driftd::index::Collection::create(out / bundle.directory.filename(), items,
-                     {.created = driftd::api::rfc3339(driftd::api::now_ms()),
-                      .model_name = bundle.name,
-                      .model_hash = bundle.hash,
-                      .model_directory = bundle.directory.string()},
-                     files);
+                                      {.created = driftd::api::rfc3339(driftd::api::now_ms()),
+                                       .model_name = bundle.name,
+                                       .model_hash = bundle.hash,
+                                       .model_directory = bundle.directory.string()},
+                                      files);
   }
 }
 

@@ -76,7 +76,12 @@ int main(int argc, char** argv) {
       seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
       if (reference.items->size() != rows) throw Error{Errc::corrupt, "the reference has another size; remove it"};
     }
-    std::cout << boost::json::object{{"workload", "open"}, {"rows", rows}, {"dimension", std::stoul(argv[3])}, {"kind", argv[4]}, {"seconds", seconds}} << '\n';
+    std::cout << boost::json::object{{"workload", "open"},
+                                     {"rows", rows},
+                                     {"dimension", std::stoul(argv[3])},
+                                     {"kind", argv[4]},
+                                     {"seconds", seconds}}
+              << '\n';
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "open_bench: " << error.what() << '\n';

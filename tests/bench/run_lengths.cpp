@@ -34,7 +34,10 @@ class Source {
  public:
   // The components are ranked among one half of the reference.
   Source(std::size_t ranked, Watched watched, std::mt19937_64& random)
-      : random_{random}, watched_{watched}, references_(watched.channels(), std::vector<float>(ranked)), values_(watched.channels()) {
+      : random_{random},
+        watched_{watched},
+        references_(watched.channels(), std::vector<float>(ranked)),
+        values_(watched.channels()) {
     for (std::size_t i = 1; i <= watched.components; ++i) references_[i].resize(std::max<std::size_t>(1, ranked / 2));
     draw_reference();
   }
@@ -112,11 +115,12 @@ void print_run_length(const Setting& setting, std::size_t stated) {
     means.push_back(mean_of(lengths));
   }
   std::ranges::sort(means);
-  std::printf(R"({"row": "run length", "limit": %.0f, "stated": %zu, "reference": %zu, "properties": %zu, "components": %zu, )"
-              R"("references": %zu, "streams": %zu, "mean": %.0f, "worst_tenth": %.0f})"
-              "\n",
-              setting.limit, stated, setting.ranked, setting.watched.properties, setting.watched.components, setting.references, setting.streams,
-              mean_of(means), means[means.size() / 10]);
+  std::printf(
+      R"({"row": "run length", "limit": %.0f, "stated": %zu, "reference": %zu, "properties": %zu, "components": %zu, )"
+      R"("references": %zu, "streams": %zu, "mean": %.0f, "worst_tenth": %.0f})"
+      "\n",
+      setting.limit, stated, setting.ranked, setting.watched.properties, setting.watched.components, setting.references,
+      setting.streams, mean_of(means), means[means.size() / 10]);
   std::fflush(stdout);
 }
 
@@ -129,11 +133,12 @@ void print_delay(const Setting& setting, std::size_t calm, double strange) {
     delays.push_back(static_cast<double>(images_until_alarm(source, setting.limit, calm, strange)));
   }
   std::ranges::sort(delays);
-  std::printf(R"({"row": "delay", "limit": %.0f, "reference": %zu, "properties": %zu, "components": %zu, "calm": %zu, "strange": %.2f, )"
-              R"("median": %.0f, "nine_tenths": %.0f})"
-              "\n",
-              setting.limit, setting.ranked, setting.watched.properties, setting.watched.components, calm, strange, delays[delays.size() / 2],
-              delays[delays.size() * 9 / 10]);
+  std::printf(
+      R"({"row": "delay", "limit": %.0f, "reference": %zu, "properties": %zu, "components": %zu, "calm": %zu, "strange": %.2f, )"
+      R"("median": %.0f, "nine_tenths": %.0f})"
+      "\n",
+      setting.limit, setting.ranked, setting.watched.properties, setting.watched.components, calm, strange,
+      delays[delays.size() / 2], delays[delays.size() * 9 / 10]);
   std::fflush(stdout);
 }
 
@@ -152,14 +157,16 @@ int main(int argc, char** argv) {
   for (const std::size_t stated : {std::size_t{1000}, std::size_t{10'000}}) {
     for (const std::size_t ranked : {50U, 300U, 1000U, 5000U}) {
       for (const auto watched : kWatched) {
-        print_run_length({limit_for(stated), ranked, watched, 20, watched.channels() == 1 ? 5 * effort : effort}, stated);
+        print_run_length({limit_for(stated), ranked, watched, 20, watched.channels() == 1 ? 5 * effort : effort},
+                         stated);
       }
     }
   }
   for (const std::size_t calm : {0U, 1000U}) {
     for (const std::size_t ranked : {300U, 1000U, 5000U}) {
       for (const double strange : {0.05, 0.10, 0.20}) {
-        for (const auto watched : kWatched) print_delay({limit_for(10'000), ranked, watched, 40 * effort, 1}, calm, strange);
+        for (const auto watched : kWatched)
+          print_delay({limit_for(10'000), ranked, watched, 40 * effort, 1}, calm, strange);
       }
     }
   }

@@ -23,10 +23,10 @@
 #include <thread>
 #include <vector>
 
+#include "core/crew.hpp"
 #include "drift/scores/rules.hpp"
 #include "drift/statistics.hpp"
 #include "index/ann.hpp"
-#include "core/crew.hpp"
 #include "tests/support/clusters.hpp"
 
 namespace {
@@ -169,7 +169,8 @@ double score_error(const index::Ann& ann, const index::Neighbours& found, const 
     std::vector<double> values;
     for (const auto& terms : by_index) values.push_back(terms[term]);
     const auto median = drift::median(values);
-    standards[term] = {median, std::max(drift::kSpreadFloor, 1.4826 * drift::median_absolute_deviation(values, median))};
+    standards[term] = {median,
+                       std::max(drift::kSpreadFloor, 1.4826 * drift::median_absolute_deviation(values, median))};
   }
   double sum = 0;
   for (std::size_t q = 0; q < queries; ++q) {
@@ -249,8 +250,7 @@ void print(const Options& options, const Row& row, bool first) {
   std::cout << (first ? "\n  " : ",\n  ") << R"({"rows": )" << row.rows << R"(, "kind": ")" << row.kind
             << R"(", "nlist": )" << row.nlist << R"(, "nprobe": )" << row.nprobe << R"(, "build_s": )" << row.build_s
             << R"(, "memory_mib": )" << row.memory_mib << R"(, "recall_at_3": )" << row.recall_at_3
-            << R"(, "score_error": )" << row.score_error
-            << R"(, "bound_ms": )" << row.bound_ms << R"(, "ms": {)";
+            << R"(, "score_error": )" << row.score_error << R"(, "bound_ms": )" << row.bound_ms << R"(, "ms": {)";
   for (std::size_t b = 0; b < row.ms.size(); ++b)
     std::cout << (b == 0 ? "" : ", ") << '"' << options.batches[b] << R"(": )" << row.ms[b];
   std::cout << "}}" << std::flush;

@@ -108,7 +108,8 @@ class Machine {
   void remove() {
     std::vector<std::string> ids;
     for (auto n = 1 + random_() % 5; n > 0; --n) ids.push_back(any_id());
-    if (std::ranges::all_of(model(), [&](const auto& entry) { return std::ranges::count(ids, entry.first) > 0; })) return;
+    if (std::ranges::all_of(model(), [&](const auto& entry) { return std::ranges::count(ids, entry.first) > 0; }))
+      return;
     std::size_t removed = 0;
     wrote(collection_->remove(ids, &removed).version);
     std::size_t expected = 0;
@@ -117,7 +118,8 @@ class Machine {
   }
 
   void compact() {
-    const auto version = collection_->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{}; });
+    const auto version =
+        collection_->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{}; });
     REQUIRE_FALSE(models_.contains(version));
     models_[version] = model();
     live_ = version;
@@ -157,7 +159,8 @@ class Machine {
     for (const auto& [id, value] : model()) {
       if (filtered && value.label != query.label) continue;
       double squares = 0;
-      for (std::size_t i = 0; i < kDimension; ++i) squares += (value.vector[i] - query.vector[i]) * double{value.vector[i] - query.vector[i]};
+      for (std::size_t i = 0; i < kDimension; ++i)
+        squares += (value.vector[i] - query.vector[i]) * double{value.vector[i] - query.vector[i]};
       expected.push_back(std::sqrt(squares));
     }
     std::ranges::sort(expected);

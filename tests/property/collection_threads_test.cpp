@@ -17,7 +17,9 @@ namespace {
 
 // Every item that any version ever has lies where its id says, under a label that its id decides: any answer can be
 // checked without knowing what is going on.
-index::NewItem item(std::size_t i) { return {{std::to_string(i), i % 3 == 0 ? "three" : "other", "", {}}, {static_cast<float>(i), 0}, {}}; }
+index::NewItem item(std::size_t i) {
+  return {{std::to_string(i), i % 3 == 0 ? "three" : "other", "", {}}, {static_cast<float>(i), 0}, {}};
+}
 
 bool consistent(const index::Snapshot& snapshot, std::mt19937_64& random) {
   const auto x = static_cast<float>(random() % 1000);

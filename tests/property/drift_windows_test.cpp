@@ -73,7 +73,8 @@ TEST_CASE("over references, windows have as many flags, as strange, as often as 
     for (const double score : all.subspan(ranked)) {
       if (score <= tail[places - 1]) continue;
       ++flags;
-      rank_sum += static_cast<double>(std::ranges::count_if(tail.first(places - 1), [&](double x) { return x < score; }));
+      rank_sum +=
+          static_cast<double>(std::ranges::count_if(tail.first(places - 1), [&](double x) { return x < score; }));
     }
     over += static_cast<double>(flags) + strangeness(rank_sum, flags, places - 1) >= limit ? 1 : 0;
   }

@@ -247,8 +247,10 @@ TEST_CASE("rows in fewer bits are scanned as the rows that they stand for") {
     const auto expected = index::scan(queries, plain, 7, mask);
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < found.rows.size(); ++i) {
-      if (expected.rows[i] < 0) wrong += found.rows[i] < 0 ? 0 : 1;
-      else wrong += std::abs(found.distances[i] - expected.distances[i]) <= rounding * expected.distances[i] ? 0 : 1;
+      if (expected.rows[i] < 0)
+        wrong += found.rows[i] < 0 ? 0 : 1;
+      else
+        wrong += std::abs(found.distances[i] - expected.distances[i]) <= rounding * expected.distances[i] ? 0 : 1;
     }
     CHECK(wrong == 0);
   };

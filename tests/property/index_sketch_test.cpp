@@ -33,7 +33,8 @@ std::size_t missed(const index::Neighbours& candidates, const index::Neighbours&
   std::size_t count = 0;
   for (std::size_t q = 0; q < queries; ++q) {
     const std::span kept{candidates.rows.data() + q * candidates.k, candidates.k};
-    for (std::size_t j = 0; j < found.k; ++j) count += std::ranges::find(kept, found.rows[q * found.k + j]) == kept.end() ? 1 : 0;
+    for (std::size_t j = 0; j < found.k; ++j)
+      count += std::ranges::find(kept, found.rows[q * found.k + j]) == kept.end() ? 1 : 0;
   }
   return count;
 }
@@ -49,7 +50,8 @@ TEST_CASE("a sketch keeps every row that a scan finds, whatever the shape, the m
   const auto far = random() % 4 == 0 ? 30.F : 1.F;
   auto rows = clustered(1 + random() % 3000, cols, spread, random);
   auto queries = clustered(1 + random() % 80, cols, spread * far, random);
-  for (std::size_t i = 0; i < queries.rows; i += 3) std::ranges::copy(rows.row(random() % rows.rows), queries.row(i).begin());
+  for (std::size_t i = 0; i < queries.rows; i += 3)
+    std::ranges::copy(rows.row(random() % rows.rows), queries.row(i).begin());
   for (std::size_t i = 0; i + 1 < rows.rows; i += 50) std::ranges::copy(rows.row(i), rows.row(i + 1).begin());
   const auto k = 1 + random() % 30;
   std::optional<RowMask> allowed;
@@ -68,7 +70,9 @@ TEST_CASE("a sketch keeps every row that a scan finds, whatever the shape, the m
     return;
   }
   CHECK(missed(*candidates, index::scan(queries, rows, k, mask), queries.rows) == 0);
-  CHECK(std::ranges::all_of(candidates->rows, [&](auto row) { return row < 0 || mask == nullptr || mask->test(static_cast<std::size_t>(row)); }));
+  CHECK(std::ranges::all_of(candidates->rows, [&](auto row) {
+    return row < 0 || mask == nullptr || mask->test(static_cast<std::size_t>(row));
+  }));
 }
 
 TEST_CASE("every kernel keeps the same rows of a sketch") {
@@ -84,7 +88,8 @@ TEST_CASE("every kernel keeps the same rows of a sketch") {
     std::size_t different = 0;
     for (std::size_t q = 0; q < queries.rows; ++q) {
       const auto sorted = [&](const index::Neighbours& all) {
-        std::vector<std::int64_t> some(all.rows.begin() + static_cast<std::ptrdiff_t>(q * all.k), all.rows.begin() + static_cast<std::ptrdiff_t>((q + 1) * all.k));
+        std::vector<std::int64_t> some(all.rows.begin() + static_cast<std::ptrdiff_t>(q * all.k),
+                                       all.rows.begin() + static_cast<std::ptrdiff_t>((q + 1) * all.k));
         std::erase(some, -1);
         std::ranges::sort(some);
         return some;
@@ -107,7 +112,9 @@ TEST_CASE("a sketch rules out nearly everything, also for queries that are far f
 TEST_CASE("a sketch says so where it cannot help, and bears values that it cannot code") {
   Matrix rows{40, 4};
   for (std::size_t i = 0; i < rows.data.size(); ++i) rows.data[i] = static_cast<float>(i % 11);
-  SECTION("more neighbours than rows") { CHECK_FALSE(Sketch{rows}.candidates(rows, 41)); }
+  SECTION("more neighbours than rows") {
+    CHECK_FALSE(Sketch{rows}.candidates(rows, 41));
+  }
   SECTION("a query beyond all bounds") {
     Matrix query{1, 4, {3e38F, -3e38F, 3e38F, 0}};
     CHECK_FALSE(Sketch{rows}.candidates(query, 1));
@@ -151,7 +158,8 @@ TEST_CASE("a large flat index answers with the bits of a scan, as built, read, a
     CHECK(std::memcmp(found.distances.data(), expected.distances.data(), found.distances.size() * sizeof(float)) == 0);
     for (std::size_t q = 0; q < 5; ++q) {
       const auto alone = ann.search({1, cols, queries.row(q).data()}, 10, {.allowed = mask});
-      CHECK(std::equal(alone.rows.begin(), alone.rows.end(), expected.rows.begin() + static_cast<std::ptrdiff_t>(q * 10)));
+      CHECK(std::equal(alone.rows.begin(), alone.rows.end(),
+                       expected.rows.begin() + static_cast<std::ptrdiff_t>(q * 10)));
     }
   }
 }

@@ -8,8 +8,8 @@
 #include "core/error.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/clusters.hpp"
-#include "tests/support/references.hpp"
 #include "tests/support/errors.hpp"
+#include "tests/support/references.hpp"
 
 using namespace driftd;
 using namespace driftd::api;

@@ -29,7 +29,9 @@ struct Source {
   std::mt19937_64 random;
 };
 
-std::string name_of(std::size_t label) { return "class " + std::to_string(label); }
+std::string name_of(std::size_t label) {
+  return "class " + std::to_string(label);
+}
 
 Reference make_reference(Source& source, std::size_t n) {
   index::Segment items{kDimension};
@@ -44,14 +46,16 @@ Reference make_reference(Source& source, std::size_t n) {
   items.write(dir / "segment", {}, {});
   auto opened = index::Segment::open(dir / "segment");
   opened.set_companion(std::make_shared<const Normal>(std::move(normal)));
-  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(opened)), index::Tail{kDimension}.view(), nullptr, nullptr)};
+  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(opened)),
+                                                  index::Tail{kDimension}.view(), nullptr, nullptr)};
 }
 
 double flagged(const Reference& reference, Source& source, std::size_t n, bool given, std::size_t shift) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const auto vector = source.draw(i % kClasses);
-    const ScoreOptions options{.alpha = 0.05, .among = Among::same_label, .label = given ? name_of((i + shift) % kClasses) : ""};
+    const ScoreOptions options{
+        .alpha = 0.05, .among = Among::same_label, .label = given ? name_of((i + shift) % kClasses) : ""};
     count += score(reference, {1, kDimension, vector.data()}, options).front().ood ? 1 : 0;
   }
   return static_cast<double>(count) / static_cast<double>(n);
@@ -59,7 +63,8 @@ double flagged(const Reference& reference, Source& source, std::size_t n, bool g
 
 }  // namespace
 
-TEST_CASE("against its own label an image like the others is flagged at about alpha, given a wrong label nearly always") {
+TEST_CASE(
+    "against its own label an image like the others is flagged at about alpha, given a wrong label nearly always") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(2, random(1, 1 << 30))));
   CAPTURE(seed);
   Source source{seed};
@@ -82,10 +87,13 @@ TEST_CASE("a label that nobody has is refused, and so is a reference built witho
   Source source{3};
   const auto reference = make_reference(source, 200);
   const auto vector = source.draw(0);
-  CHECK_THROWS_AS(score(reference, {1, kDimension, vector.data()}, {.among = Among::same_label, .label = "nobody"}), Error);
+  CHECK_THROWS_AS(score(reference, {1, kDimension, vector.data()}, {.among = Among::same_label, .label = "nobody"}),
+                  Error);
   index::Segment items{kDimension};
-  for (std::size_t i = 0; i < 100; ++i) items.add({{std::to_string(i), "", "", {}}}, Matrix{1, kDimension, source.draw(0)});
+  for (std::size_t i = 0; i < 100; ++i)
+    items.add({{std::to_string(i), "", "", {}}}, Matrix{1, kDimension, source.draw(0)});
   auto calibration = calibrate(items, 1, {});
   const auto plain = test::reference_of(std::move(items), std::move(calibration));
-  CHECK_THROWS_WITH(score(plain, {1, kDimension, vector.data()}, {.among = Among::same_label}), Catch::Contains("--same-label"));
+  CHECK_THROWS_WITH(score(plain, {1, kDimension, vector.data()}, {.among = Among::same_label}),
+                    Catch::Contains("--same-label"));
 }

@@ -1,4 +1,5 @@
-// A process for collection_kill_test.py to kill: changes a collection at random, and tells before and after each change.
+// A process for collection_kill_test.py to kill: changes a collection at random, and tells before and after each
+// change.
 //
 //   store_probe DIR make           a new collection
 //   store_probe DIR change SEED    prints "try ..." before and "ok" after each change, until it is killed
@@ -53,7 +54,8 @@ void dump(const std::filesystem::path& directory) {
   if (!collection->fault().empty()) std::cout << "fault " << collection->fault() << '\n';
   const auto snapshot = collection->snapshot();
   for (std::size_t row = 0; row < snapshot->rows(); ++row) {
-    if (snapshot->alive(row)) std::cout << snapshot->item(static_cast<std::int64_t>(row)).id << ' ' << snapshot->vector(row)[0] << '\n';
+    if (snapshot->alive(row))
+      std::cout << snapshot->item(static_cast<std::int64_t>(row)).id << ' ' << snapshot->vector(row)[0] << '\n';
   }
   const auto faults = index::verify_collection(directory);
   for (const auto& fault : faults) std::cout << "fault " << fault << '\n';

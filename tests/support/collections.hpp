@@ -8,9 +8,13 @@
 
 namespace driftd::test {
 
-inline index::Manifest toys() { return {.name = "toys", .version = 1, .created = "2026-01-01T00:00:00Z", .model_hash = "m"}; }
+inline index::Manifest toys() {
+  return {.name = "toys", .version = 1, .created = "2026-01-01T00:00:00Z", .model_hash = "m"};
+}
 
-inline index::NewItem item_at(const std::string& id, float x) { return {{id, "", "", {}}, {x, 0}, {}}; }
+inline index::NewItem item_at(const std::string& id, float x) {
+  return {{id, "", "", {}}, {x, 0}, {}};
+}
 
 inline index::Segment segment_of_size(std::size_t n) {
   index::Segment items{2};

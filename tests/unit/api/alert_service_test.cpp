@@ -34,14 +34,17 @@ drift::MonitorOptions quick() {
 // The service about a monitor, with time in the hands of the test.
 struct Desk {
   explicit Desk(std::int64_t repeat_ms = 0, drift::StoreOptions options = {}, std::string mode = "suggest")
-      : store{dir / "s.db", options}, notices{{target()}, "", repeat_ms}, retrain{{.mode = std::move(mode)}, notices, store, metrics} {
+      : store{dir / "s.db", options},
+        notices{{target()}, "", repeat_ms},
+        retrain{{.mode = std::move(mode)}, notices, store, metrics} {
     set_log_sink([](std::string_view) {});
   }
   ~Desk() { set_log_sink({}); }
 
   void observe(bool strange, int times, const std::string& stream = "line-1") {
     for (int i = 0; i < times; ++i) {
-      monitor.observe(stream, {"default@1", 1000, 0.05}, {strange ? 5.0 : 0.0, strange ? 0.001 : 0.5, strange, 1, "r", {}}, now);
+      monitor.observe(stream, {"default@1", 1000, 0.05},
+                      {strange ? 5.0 : 0.0, strange ? 0.001 : 0.5, strange, 1, "r", {}}, now);
     }
   }
   // An alert of the stream that has just fired.
@@ -177,7 +180,8 @@ TEST_CASE("alerts on one reference share a request, and one that is over is not 
   REQUIRE(all.size() == 2);
   CHECK(test::code_of([&] { return desk.retrain.change("none", {}, 1); }) == Errc::not_found);
   const auto closed = all[0].alerts == Texts{third} ? all[1] : all[0];
-  CHECK(test::code_of([&] { return desk.retrain.change(closed.id, {.status = drift::RetrainStatus::accepted}, 1); }) == Errc::conflict);
+  CHECK(test::code_of([&] { return desk.retrain.change(closed.id, {.status = drift::RetrainStatus::accepted}, 1); }) ==
+        Errc::conflict);
 }
 
 TEST_CASE("a retrain request is raised once per alert, and not at all where that is off") {

@@ -1,8 +1,8 @@
 // How a reference is calibrated, from the plan to the score.
 #include <random>
 
-#include "api/reference.hpp"
 #include "api/calibration_trial.hpp"
+#include "api/reference.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 #include "tests/support/references.hpp"
@@ -33,7 +33,8 @@ Matrix cloud(std::size_t rows, std::uint64_t seed, std::size_t together = 1) {
 std::vector<index::Item> names(std::size_t count, std::size_t labels, std::size_t together = 1) {
   std::vector<index::Item> items;
   for (std::size_t i = 0; i < count; ++i) {
-    items.push_back({std::to_string(i), "label " + std::to_string(i / together % labels), "u/" + std::to_string(i), {}});
+    items.push_back(
+        {std::to_string(i), "label " + std::to_string(i / together % labels), "u/" + std::to_string(i), {}});
   }
   return items;
 }
@@ -49,13 +50,14 @@ Reference reference_with(index::Segment items, CalibrationPlan plan) {
   normal.all = calibrate(items, 1, {}, plan);
   normal.plan = std::move(plan);
   items.set_companion(std::make_shared<const Normal>(std::move(normal)));
-  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)), index::Tail{kDimension}.view(), nullptr,
-                                                  nullptr)};
+  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)),
+                                                  index::Tail{kDimension}.view(), nullptr, nullptr)};
 }
 
 double flagged(const Reference& reference, const Matrix& points, const ScoreOptions& options) {
   const auto scores = score(reference, points, options);
-  return static_cast<double>(std::ranges::count_if(scores, [](const Score& s) { return s.ood; })) / static_cast<double>(points.rows);
+  return static_cast<double>(std::ranges::count_if(scores, [](const Score& s) { return s.ood; })) /
+         static_cast<double>(points.rows);
 }
 
 }  // namespace
@@ -94,7 +96,8 @@ TEST_CASE("ranked within its label, an image's answer names the label") {
   CHECK(one.label->starts_with("label "));
   CHECK((one.p_value <= 0.05) == one.ood);
   const auto without = reference_with(segment_of(cloud(100, 1), 1), {});
-  CHECK(test::message_of([&] { return score(without, points, {.per_label = true}); }).find("per_label") != std::string::npos);
+  CHECK(test::message_of([&] { return score(without, points, {.per_label = true}); }).find("per_label") !=
+        std::string::npos);
 }
 
 TEST_CASE("the threshold of a label is where its p-values reach alpha") {
@@ -107,11 +110,13 @@ TEST_CASE("the threshold of a label is where its p-values reach alpha") {
       REQUIRE((s >= limit) == (drift::p_value(s, calibration, drift::Rule::knn, 3, label) <= alpha));
     }
   }
-  CHECK(test::code_of([&] { return drift::threshold(0.0005, calibration, drift::Rule::knn, 3, "label 0"); }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] { return drift::threshold(0.0005, calibration, drift::Rule::knn, 3, "label 0"); }) ==
+        Errc::invalid_argument);
 }
 
 TEST_CASE("groups and held-out images stay with a reference and calibrate its compaction") {
-  const auto [by_group, method] = GENERATE(table<bool, drift::Method>({{true, drift::Method::leave_one_group_out}, {false, drift::Method::held_out}}));
+  const auto [by_group, method] = GENERATE(
+      table<bool, drift::Method>({{true, drift::Method::leave_one_group_out}, {false, drift::Method::held_out}}));
   CalibrationPlan plan;
   if (by_group) plan.grouping = decode_grouping("u/0,a\nu/1,a\n2,a\n");
   if (!by_group) plan.held_out.vectors = cloud(80, 6);

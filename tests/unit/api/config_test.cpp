@@ -24,7 +24,8 @@ TEST_CASE("an empty file means the defaults") {
 }
 
 TEST_CASE("what is printed is a configuration that prints the same") {
-  auto config = parse(R"({"references": {"default": "a \"b\""}, "scoring": {"alpha": 0.01}, "webhooks": [{"url": "http://x/"}]})");
+  auto config = parse(
+      R"({"references": {"default": "a \"b\""}, "scoring": {"alpha": 0.01}, "webhooks": [{"url": "http://x/"}]})");
   CHECK(to_json(parse(to_json(config))) == to_json(config));
   CHECK(config.webhooks.at(0).timeout_ms == 5000);
   CHECK_THAT(to_json(config), Contains("\"alpha\": 0.01"));
@@ -41,7 +42,8 @@ TEST_CASE("an unknown key or a wrong type is refused with its path") {
 }
 
 TEST_CASE("a flag beats the environment, which beats the file") {
-  const auto config = load_config({}, {"http.port=3", "data_directory=123"}, {{"http.port", "2"}, {"streams.window", "50"}});
+  const auto config =
+      load_config({}, {"http.port=3", "data_directory=123"}, {{"http.port", "2"}, {"streams.window", "50"}});
   CHECK(config.http.port == 3);
   CHECK(config.streams.window == 50);
   CHECK(config.data_directory == "123");
@@ -100,7 +102,8 @@ TEST_CASE("a configuration that cannot work is refused before anything starts") 
 }
 
 TEST_CASE("a rule for some streams takes what it does not say from the settings of all") {
-  const auto config = parse(R"({"alerts": {"min_images": 7, "rules": [{"streams": "line-*", "threshold": 0.06, "cooldown_s": 2}, {"streams": "x"}]}})");
+  const auto config = parse(
+      R"({"alerts": {"min_images": 7, "rules": [{"streams": "line-*", "threshold": 0.06, "cooldown_s": 2}, {"streams": "x"}]}})");
   REQUIRE(config.alerts.rules.size() == 2);
   const auto rule = alert_rule(config.alerts, config.alerts.rules[0]);
   CHECK(rule.threshold == 0.06);
@@ -110,10 +113,12 @@ TEST_CASE("a rule for some streams takes what it does not say from the settings 
   CHECK(alert_rule(config.alerts, config.alerts.rules[1]).resolve_below == 0.08);
   CHECK(to_json(parse(to_json(config))) == to_json(config));
   CHECK_FALSE(config.alerts.rules[0].detectors.has_value());
-  const auto own = parse(R"({"alerts": {"detectors": ["ood-rate"], "rules": [{"streams": "x", "detectors": ["ks"], "run_length": 5000}]}})");
+  const auto own = parse(
+      R"({"alerts": {"detectors": ["ood-rate"], "rules": [{"streams": "x", "detectors": ["ks"], "run_length": 5000}]}})");
   CHECK(own.alerts.detectors == std::vector<std::string>{"ood-rate"});
   CHECK(own.alerts.rules[0].detectors == std::vector<std::string>{"ks"});
   CHECK(own.alerts.rules[0].run_length == 5000);
   CHECK(to_json(parse(to_json(own))) == to_json(own));
-  CHECK_THROWS_WITH(parse(R"({"alerts": {"rules": [{"streams": "x", "treshold": 0.1}]}})"), Contains("alerts.rules[0].treshold"));
+  CHECK_THROWS_WITH(parse(R"({"alerts": {"rules": [{"streams": "x", "treshold": 0.1}]}})"),
+                    Contains("alerts.rules[0].treshold"));
 }

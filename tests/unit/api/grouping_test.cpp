@@ -44,7 +44,8 @@ TEST_CASE("groups survive their bytes") {
 }
 
 TEST_CASE("items are looked up by uri, then by id; others stand for themselves") {
-  const std::vector<index::Item> items{{"1", "x", "a.png", {}}, {"2", "y", "b.png", {}}, {"3", "x", "c.png", {}}, {"4", "x", "d.png", {}}};
+  const std::vector<index::Item> items{
+      {"1", "x", "a.png", {}}, {"2", "y", "b.png", {}}, {"3", "x", "c.png", {}}, {"4", "x", "d.png", {}}};
   std::size_t found = 0;
   const auto numbers = group_numbers(decode_grouping("a.png,g\n2,g\n"), items, &found);
   CHECK(found == 2);

@@ -40,7 +40,8 @@ TEST_CASE("a raw image is viewed where it lies") {
 }
 
 TEST_CASE("base64 of every length comes back") {
-  const auto [text, bytes] = GENERATE(table<std::string, std::string>({{"YQ==", "a"}, {"YWI=", "ab"}, {"YWJj", "abc"}, {"YWJjZA==", "abcd"}}));
+  const auto [text, bytes] =
+      GENERATE(table<std::string, std::string>({{"YQ==", "a"}, {"YWI=", "ab"}, {"YWJj", "abc"}, {"YWJjZA==", "abcd"}}));
   CHECK(image_of(request("application/json", R"({"image": ")" + text + R"("})")) == bytes);
 }
 

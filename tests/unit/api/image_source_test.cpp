@@ -23,7 +23,8 @@ void touch(const fs::path& path) {
 
 TEST_CASE("a folder is read in a fixed order, its first level being the labels") {
   test::TempDir dir;
-  for (const auto* name : {"b/2.png", "a/1.png", "a/deep/3.png", "root.png", ".hidden/4.png", "a/.5.png"}) touch(dir / name);
+  for (const auto* name : {"b/2.png", "a/1.png", "a/deep/3.png", "root.png", ".hidden/4.png", "a/.5.png"})
+    touch(dir / name);
   const auto sources = list_images(dir.path().string());
   REQUIRE(sources.size() == 4);
   CHECK(sources[0].uri == "a/1.png");

@@ -7,7 +7,8 @@ using namespace driftd::api;
 namespace {
 
 RecentPictures::Image image(std::uint64_t number, double p, std::size_t bytes) {
-  return {"r" + std::to_string(number), number, p, 1 / p, std::make_shared<const Request>(Request{.body = std::string(bytes, 'x')})};
+  return {"r" + std::to_string(number), number, p, 1 / p,
+          std::make_shared<const Request>(Request{.body = std::string(bytes, 'x')})};
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ TEST_CASE("recent pictures are found by request, until they leave the stream's w
 
 TEST_CASE("pictures are bounded in bytes: the stream that has most loses its least strange") {
   RecentPictures pictures{10'000, 1000};
-  for (std::uint64_t number = 1; number <= 5; ++number) pictures.push("big", image(number, number == 3 ? 0.001 : 0.04, 1500));
+  for (std::uint64_t number = 1; number <= 5; ++number)
+    pictures.push("big", image(number, number == 3 ? 0.001 : 0.04, 1500));
   pictures.push("small", image(6, 0.05, 500));
   pictures.push("big", image(7, 0.002, 1500));
   CHECK(pictures.bytes() <= 10'000);

@@ -26,8 +26,8 @@ Reference reference_at(const std::string& root) {
   auto normal = std::make_shared<Normal>();
   normal->image_root = root;
   items.set_companion(std::move(normal));
-  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)), index::Tail{2}.view(), nullptr,
-                                                  nullptr)};
+  return {std::make_shared<const index::Snapshot>(1, 0, std::make_shared<const index::Segment>(std::move(items)),
+                                                  index::Tail{2}.view(), nullptr, nullptr)};
 }
 
 std::optional<Errc> refusal(const Reference& reference, const std::string& uri) {
@@ -60,9 +60,10 @@ TEST_CASE("nothing outside of that folder is ever read, whatever an item's uri s
   fs::create_directory_symlink(dir / "trainee", dir / "train/linked");
   std::ofstream{dir / "train/text.jpg"} << "no picture";
   const auto reference = reference_at((dir / "train").string());
-  for (const auto& uri : std::vector<std::string>{"../secret.jpg", "bag/../../secret.jpg", (dir / "secret.jpg").string(), "../trainee/1.jpg", "link.jpg",
-                                                  "linked/1.jpg", "", ".", "bag", "gone.jpg", "text.jpg", "/dev/zero", "/proc/self/environ",
-                                                  std::string{"bag\0.jpg", 8}, std::string(5000, 'a')}) {
+  for (const auto& uri : std::vector<std::string>{
+           "../secret.jpg", "bag/../../secret.jpg", (dir / "secret.jpg").string(), "../trainee/1.jpg", "link.jpg",
+           "linked/1.jpg", "", ".", "bag", "gone.jpg", "text.jpg", "/dev/zero", "/proc/self/environ",
+           std::string{"bag\0.jpg", 8}, std::string(5000, 'a')}) {
     CAPTURE(uri);
     CHECK(refusal(reference, uri) == Errc::not_found);
   }

@@ -36,7 +36,8 @@ Reference make_reference(std::uint64_t seed) {
 
 double ood_rate(const Reference& reference, const Matrix& points, drift::Rule rule) {
   const auto scores = score(reference, points, {.rule = rule});
-  return static_cast<double>(std::count_if(scores.begin(), scores.end(), [](const auto& s) { return s.ood; })) / static_cast<double>(points.rows);
+  return static_cast<double>(std::count_if(scores.begin(), scores.end(), [](const auto& s) { return s.ood; })) /
+         static_cast<double>(points.rows);
 }
 
 }  // namespace
@@ -64,8 +65,8 @@ TEST_CASE("one vector scores the same alone and in a batch") {
 TEST_CASE("a reference is bound to its bundle by hash and finds its calibration again") {
   test::TempDir dir;
   const auto reference = make_reference(21);
-  index::Collection::create(dir / "r", reference.items->base(), {.model_hash = "right", .model_directory = "models/net"},
-                            attachments(reference.normal()));
+  index::Collection::create(dir / "r", reference.items->base(),
+                            {.model_hash = "right", .model_directory = "models/net"}, attachments(reference.normal()));
   embed::Bundle bundle;
   bundle.hash = "right";
   const auto loaded = load_reference(dir / "r", bundle);
@@ -84,7 +85,8 @@ TEST_CASE("a reference keeps its components, and one that was built without them
   embed::Bundle bundle;
   for (const bool with : {true, false}) {
     const std::string name = with ? "new" : "old";
-    index::Collection::create(dir / name, reference.items->base(), {.model_directory = "models/net"}, attachments(with ? normal : reference.normal()));
+    index::Collection::create(dir / name, reference.items->base(), {.model_directory = "models/net"},
+                              attachments(with ? normal : reference.normal()));
     const auto loaded = load_reference(dir / name, bundle);
     CHECK(loaded.normal().components.count == (with ? normal.components.count : 0));
     CHECK(loaded.normal().watched->size() == loaded.normal().components.count);

@@ -19,7 +19,11 @@ ShadowReport report(std::size_t images, std::size_t ood, bool fires = false) {
 struct Desk {
   Desk() : store{dir / "s.db"}, notices{{}, "", 0}, retrain{{}, notices, store, metrics} {
     set_log_sink([](std::string_view) {});
-    store.save_retrain({.id = "r", .reference = "default@1", .alerts = {"a"}, .streams = {"s"}, .status = drift::RetrainStatus::ready,
+    store.save_retrain({.id = "r",
+                        .reference = "default@1",
+                        .alerts = {"a"},
+                        .streams = {"s"},
+                        .status = drift::RetrainStatus::ready,
                         .reference_version = 2},
                        {}, 1);
   }

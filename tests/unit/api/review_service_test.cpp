@@ -13,7 +13,9 @@ using namespace driftd::api;
 namespace {
 
 struct Desk {
-  explicit Desk(ReviewConfig config) : service{config, true, dir / "review.db", "net", 1 << 20, metrics} { set_log_sink([](std::string_view) {}); }
+  explicit Desk(ReviewConfig config) : service{config, true, dir / "review.db", "net", 1 << 20, metrics} {
+    set_log_sink([](std::string_view) {});
+  }
   ~Desk() { set_log_sink({}); }
 
   void see(float value, bool ood, const std::string& stream = "s", std::string body = {}) {
@@ -35,7 +37,8 @@ struct Desk {
     return std::stod(text.substr(text.find(name) + name.size()));
   }
   void wait() const {
-    while (count("queued") + count("familiar") + count("dropped") + count("failed") < offered) std::this_thread::yield();
+    while (count("queued") + count("familiar") + count("dropped") + count("failed") < offered)
+      std::this_thread::yield();
   }
   std::vector<drift::ReviewItem> items(drift::ReviewQuery query = {}) const {
     query.limit = 1000;
@@ -99,10 +102,13 @@ TEST_CASE("what cannot be put into the reference is not marked as accepted") {
   desk.wait();
   const auto id = desk.items().front().id;
   const auto full = [](const auto&, const auto&) { throw Error{Errc::no_space, "the disk is full"}; };
-  CHECK(test::code_of([&] { return desk.service.answer(id, {.label = "bag", .accept = true}, 5, full); }) == Errc::no_space);
+  CHECK(test::code_of([&] { return desk.service.answer(id, {.label = "bag", .accept = true}, 5, full); }) ==
+        Errc::no_space);
   CHECK(desk.items().front().state == drift::ReviewState::waiting);
   int put = 0;
-  const auto count = [&](const auto& item, const auto& vector) { put += item.label == "bag" && vector.size() == 2 ? 1 : 0; };
+  const auto count = [&](const auto& item, const auto& vector) {
+    put += item.label == "bag" && vector.size() == 2 ? 1 : 0;
+  };
   (void)desk.service.answer(id, {.label = "bag", .accept = true}, 5, count);
   (void)desk.service.answer(id, {.label = "bag", .accept = true}, 6, count);  // again: nothing is done twice
   CHECK(put == 1);

@@ -28,14 +28,16 @@ std::vector<float> point(std::mt19937_64& random) {
 Reference make_reference(std::uint64_t seed) {
   std::mt19937_64 random{seed};
   index::Segment items{kDimension};
-  for (std::size_t i = 0; i < 400; ++i) items.add({{std::to_string(i), "", "", {}}}, Matrix{1, kDimension, point(random)});
+  for (std::size_t i = 0; i < 400; ++i)
+    items.add({{std::to_string(i), "", "", {}}}, Matrix{1, kDimension, point(random)});
   auto calibration = calibrate(items, 1, {});
   return test::reference_of(std::move(items), std::move(calibration));
 }
 
 }  // namespace
 
-TEST_CASE("scores asked for together are those that each gets alone, whatever the reference, the options and the thread") {
+TEST_CASE(
+    "scores asked for together are those that each gets alone, whatever the reference, the options and the thread") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(1, random(1, 1 << 30))));
   CAPTURE(seed);
   std::mt19937_64 random{seed};
@@ -51,7 +53,8 @@ TEST_CASE("scores asked for together are those that each gets alone, whatever th
   std::vector<Asked> all;
   for (int i = 0; i < 600; ++i) {
     Asked asked{random() % 2, point(random), {.k = 1 + random() % 3}, {}};
-    asked.answer = asio::co_spawn(pool, batcher.score(references[asked.reference], asked.vector, asked.options), asio::use_future);
+    asked.answer =
+        asio::co_spawn(pool, batcher.score(references[asked.reference], asked.vector, asked.options), asio::use_future);
     all.push_back(std::move(asked));
   }
   for (auto& asked : all) {

@@ -29,7 +29,8 @@ drift::Alert some_alert(drift::AlertState state = drift::AlertState::firing) {
 
 const NoticeContext kContext{"01J", 2000, "https://driftd.example", 0};
 
-json::value payload(WebhookFormat format, drift::AlertState state = drift::AlertState::firing, const NoticeContext& context = kContext) {
+json::value payload(WebhookFormat format, drift::AlertState state = drift::AlertState::firing,
+                    const NoticeContext& context = kContext) {
   return json::parse(webhook_payload(format, some_alert(state), context));
 }
 
@@ -72,8 +73,10 @@ TEST_CASE("what Alertmanager takes ends in the future while firing") {
   CHECK(firing.at(0).at("endsAt") == "1970-01-31T00:00:02.000Z");
   auto repeated = kContext;
   repeated.repeat_ms = 60'000;
-  CHECK(payload(WebhookFormat::alertmanager_api, drift::AlertState::firing, repeated).at(0).at("endsAt") == "1970-01-01T00:04:02.000Z");
-  CHECK(payload(WebhookFormat::alertmanager_api, drift::AlertState::resolved).at(0).at("endsAt") == "1970-01-01T00:00:05.000Z");
+  CHECK(payload(WebhookFormat::alertmanager_api, drift::AlertState::firing, repeated).at(0).at("endsAt") ==
+        "1970-01-01T00:04:02.000Z");
+  CHECK(payload(WebhookFormat::alertmanager_api, drift::AlertState::resolved).at(0).at("endsAt") ==
+        "1970-01-01T00:00:05.000Z");
 }
 
 TEST_CASE("a Slack message cannot be made to mention a channel") {
@@ -104,8 +107,10 @@ TEST_CASE("a retrain request is told in every format but Alertmanager's") {
   request.reference = "default@4";
   request.alerts = {"alert-1"};
   request.streams = {"line-3"};
-  CHECK(json::parse(*webhook_payload(WebhookFormat::driftd, request, kContext)).at("retrain").at("id") == "driftd-retrain-1");
-  CHECK(json::parse(*webhook_payload(WebhookFormat::cloudevents, request, kContext)).at("type") == "driftd.retrain.requested");
+  CHECK(json::parse(*webhook_payload(WebhookFormat::driftd, request, kContext)).at("retrain").at("id") ==
+        "driftd-retrain-1");
+  CHECK(json::parse(*webhook_payload(WebhookFormat::cloudevents, request, kContext)).at("type") ==
+        "driftd.retrain.requested");
   CHECK(webhook_payload(WebhookFormat::slack, request, kContext)->find("default@4") != std::string::npos);
   CHECK_FALSE(webhook_payload(WebhookFormat::alertmanager, request, kContext));
   CHECK_FALSE(webhook_payload(WebhookFormat::alertmanager_api, request, kContext));

@@ -30,8 +30,9 @@ TEST_CASE("each of several secrets signs") {
 
 TEST_CASE("a file that holds no usable secret is refused, and the message does not repeat it") {
   test::TempDir dir;
-  const auto text = GENERATE(as<std::string>{}, "", "\n\n", "tooshort", "whsec_###", "whsec_c2hvcnQ=",
-                             "0123456789abcdef\n0123456789abcdef\n0123456789abcdef\n0123456789abcdef\n0123456789abcdef");
+  const auto text = GENERATE(
+      as<std::string>{}, "", "\n\n", "tooshort", "whsec_###",
+      "whsec_c2hvcnQ=", "0123456789abcdef\n0123456789abcdef\n0123456789abcdef\n0123456789abcdef\n0123456789abcdef");
   write_file_atomically(dir / "secret", text);
   const auto message = test::message_of([&] { return read_webhook_secrets(dir / "secret"); });
   CAPTURE(text, message);

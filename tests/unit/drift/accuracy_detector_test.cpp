@@ -52,7 +52,7 @@ TEST_CASE("without a loss of accuracy the first false alarm comes after the run 
   const auto mean = mean_run(error, 300, error, 400, 20'000);
   INFO("mean of 400 runs, seed 7: " << mean);
   CHECK(mean >= 300);
-  CHECK(mean <= 1500);                                  // and not for ever later
+  CHECK(mean <= 1500);                                        // and not for ever later
   CHECK(mean_run(error, 300, error / 2, 50, 20'000) > mean);  // fewer errors than tolerated: later
 }
 
@@ -66,7 +66,8 @@ TEST_CASE("an accuracy detector tells about when the loss began and calms down w
   AccuracyDetector detector{0.1, 2000};
   std::uint64_t i = 0;
   const auto steps = [&](int count, int every_wrong) {
-    for (int k = 0; k < count; ++k) detector.step(++i % static_cast<std::uint64_t>(every_wrong) != 0, {static_cast<std::int64_t>(i), i});
+    for (int k = 0; k < count; ++k)
+      detector.step(++i % static_cast<std::uint64_t>(every_wrong) != 0, {static_cast<std::int64_t>(i), i});
   };
   steps(500, 20);
   CHECK(detector.calm());

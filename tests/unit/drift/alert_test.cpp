@@ -59,7 +59,8 @@ TEST_CASE("without patience an alert fires on the first image over the limit") {
 TEST_CASE("after it resolved an alert cools down by images and by time") {
   const auto by_time = GENERATE(false, true);
   AlertMachine machine{{0, 1, by_time ? 0U : 3U, by_time ? 30 : 0}};  // windows come every 10 ms
-  CHECK(run(machine, {window(0.5, 0.3, 1), window(0.1, 0, 2)}) == std::vector{Transition::firing, Transition::resolved});
+  CHECK(run(machine, {window(0.5, 0.3, 1), window(0.1, 0, 2)}) ==
+        std::vector{Transition::firing, Transition::resolved});
   const auto waited = by_time ? std::vector{Transition::none, Transition::none, Transition::firing}
                               : std::vector{Transition::none, Transition::none, Transition::none};
   CHECK(run(machine, {window(0.5, 0.3, 3), window(0.5, 0.3, 4), window(0.5, 0.3, 5)}) == waited);

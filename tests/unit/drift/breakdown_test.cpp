@@ -32,12 +32,18 @@ std::vector<std::vector<std::size_t>> groups_of(const std::vector<std::vector<fl
 }
 
 struct Stream {
-  void see(std::size_t middle, bool ood, const std::string& label, std::vector<float> properties, std::mt19937& random) {
+  void see(std::size_t middle, bool ood, const std::string& label, std::vector<float> properties,
+           std::mt19937& random) {
     const auto number = images.size() + 1;
     images.push_back({.vector = std::make_shared<const std::vector<float>>(near_middle(middle, 0.05F, random)),
-                      .reference = "default", .at_ms = static_cast<std::int64_t>(1000 * number),
-                      .properties = std::move(properties), .label = {}, .image = number,
-                      .request_id = "r" + std::to_string(number), .ood = ood, .nearest_label = label});
+                      .reference = "default",
+                      .at_ms = static_cast<std::int64_t>(1000 * number),
+                      .properties = std::move(properties),
+                      .label = {},
+                      .image = number,
+                      .request_id = "r" + std::to_string(number),
+                      .ood = ood,
+                      .nearest_label = label});
   }
   std::vector<RecentWindow::Image> images;
 };

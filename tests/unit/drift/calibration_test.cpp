@@ -189,7 +189,8 @@ TEST_CASE("every cut and every flipped byte of a stored calibration is noticed")
 }
 
 TEST_CASE("calibrations of older formats are read, with the rules that they knew") {
-  const auto [file, last] = GENERATE(table<const char*, Rule>({{"calibration-1.bin", Rule::knn}, {"calibration-2.bin", Rule::mean}}));
+  const auto [file, last] =
+      GENERATE(table<const char*, Rule>({{"calibration-1.bin", Rule::knn}, {"calibration-2.bin", Rule::mean}}));
   const auto bytes = read_file(std::filesystem::path{DRIFTD_GOLDEN_DIRECTORY} / file);
   const auto old = decode_calibration(std::as_bytes(std::span{bytes}));
   CHECK(old.n == 13);

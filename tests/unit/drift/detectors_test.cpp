@@ -216,9 +216,9 @@ TEST_CASE("how strange flagged images are is uniform where they are like the ref
 }
 
 TEST_CASE("the Kolmogorov-Smirnov distance is the largest one anywhere, signed") {
-  CHECK(ks_distance({2}, 4) == Approx(0.5));           // half of the reference below: half on each side
-  CHECK(ks_distance({4, 4}, 4) == Approx(1));          // above all
-  CHECK(ks_distance({0, 0, 0}, 7) == Approx(-1));      // below all
+  CHECK(ks_distance({2}, 4) == Approx(0.5));       // half of the reference below: half on each side
+  CHECK(ks_distance({4, 4}, 4) == Approx(1));      // above all
+  CHECK(ks_distance({0, 0, 0}, 7) == Approx(-1));  // below all
   CHECK(ks_distance({0, 1, 2, 3}, 4) == Approx(-0.25));
   CHECK(ks_distance({1, 2, 3, 4}, 4) == Approx(0.25));
 }

@@ -16,9 +16,13 @@ MonitorOptions options() {
   return made;
 }
 
-void image(Monitor& monitor) { monitor.observe("s", {"default@1", 1000, 0.05}, {.p_value = 0.5}, 10); }
+void image(Monitor& monitor) {
+  monitor.observe("s", {"default@1", 1000, 0.05}, {.p_value = 0.5}, 10);
+}
 
-FollowedRule rule(bool over, bool calm) { return {"accuracy", {over, calm}, {5, 1}, 100, 0.01}; }
+FollowedRule rule(bool over, bool calm) {
+  return {"accuracy", {over, calm}, {5, 1}, 100, 0.01};
+}
 
 }  // namespace
 
@@ -34,12 +38,14 @@ TEST_CASE("a rule that is watched elsewhere raises an alert that lives as the ot
   monitor.follow("s", rule(true, false), 40);
   REQUIRE(events.size() == 1);
   const auto& alert = events.front().alert;
-  CHECK((alert.rule == "accuracy" && alert.started.at_ms == 5 && alert.fired.at_ms == 30 && alert.threshold == 100 && alert.reference == "default@1"));
+  CHECK((alert.rule == "accuracy" && alert.started.at_ms == 5 && alert.fired.at_ms == 30 && alert.threshold == 100 &&
+         alert.reference == "default@1"));
   CHECK(monitor.followed_alert("s", "accuracy")->id == alert.id);
   CHECK(monitor.acknowledge(alert.id, 50).acknowledged_ms == 50);
   monitor.follow("s", rule(false, true), 60);
   REQUIRE(events.size() == 2);
-  CHECK((events[1].alert.state == AlertState::resolved && events[1].alert.resolved.at_ms == 60 && !monitor.followed_alert("s", "accuracy")));
+  CHECK((events[1].alert.state == AlertState::resolved && events[1].alert.resolved.at_ms == 60 &&
+         !monitor.followed_alert("s", "accuracy")));
 }
 
 TEST_CASE("an alert of a followed rule goes on after a restart and ends with a reset of its stream") {
@@ -67,5 +73,8 @@ TEST_CASE("an alert of a rule that nobody watches any more is resolved at the ne
   Monitor after{without, {}};
   after.restore(before.snapshot());
   CHECK(after.alerts().front().state == AlertState::resolved);
-  CHECK(test::code_of([&] { after.follow("s", rule(true, false), 40); return 0; }) == Errc::invalid_argument);
+  CHECK(test::code_of([&] {
+          after.follow("s", rule(true, false), 40);
+          return 0;
+        }) == Errc::invalid_argument);
 }

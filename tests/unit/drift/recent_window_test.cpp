@@ -11,7 +11,8 @@ RecentWindow::Image image(float value, std::int64_t at_ms = 0, const std::string
   return {std::make_shared<const std::vector<float>>(100, value), reference, at_ms, {}, {}};
 }
 
-std::vector<float> values(const RecentWindow& window, const std::string& stream, const std::string& reference = "default") {
+std::vector<float> values(const RecentWindow& window, const std::string& stream,
+                          const std::string& reference = "default") {
   std::vector<float> all;
   for (const auto& one : window.images(stream, reference)) all.push_back(one.vector->front());
   return all;

@@ -16,7 +16,8 @@ std::vector<int> sample_of(Reservoirs& reservoirs, int images) {
   std::vector<int> members;
   for (int i = 0; i < images; ++i) {
     if (!reservoirs.draw("s", "default@1", 0)) continue;
-    if (members.size() >= reservoirs.size()) members.erase(members.begin() + static_cast<std::ptrdiff_t>(reservoirs.random_below(members.size())));
+    if (members.size() >= reservoirs.size())
+      members.erase(members.begin() + static_cast<std::ptrdiff_t>(reservoirs.random_below(members.size())));
     members.push_back(i);
   }
   return members;
@@ -36,7 +37,8 @@ TEST_CASE("every image has the same chance to be in a random sample") {
   }
   for (std::size_t i = 0; i < in.size(); ++i) {
     CAPTURE(i, in[i]);
-    const auto bounds = wilson(in[i], kRuns, 0.99999);  // 40 of them: a false failure in 2,500 seeds, and these are fixed
+    const auto bounds =
+        wilson(in[i], kRuns, 0.99999);  // 40 of them: a false failure in 2,500 seeds, and these are fixed
     CHECK((bounds.lower <= 0.125 && 0.125 <= bounds.upper));
   }
 }

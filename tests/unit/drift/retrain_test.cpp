@@ -48,7 +48,8 @@ TEST_CASE("an alert joins a request once, and a request takes so many") {
 }
 
 TEST_CASE("a retrain request is stored with its trial, and one from before there were trials is read") {
-  RetrainRequest request{.id = "r", .reference = "default@4", .alerts = {"a"}, .streams = {"s"}, .status = RetrainStatus::ready};
+  RetrainRequest request{
+      .id = "r", .reference = "default@4", .alerts = {"a"}, .streams = {"s"}, .status = RetrainStatus::ready};
   const auto without = encode(request);
   CHECK_FALSE(decode_retrain(without).trial);
   auto old = without;
@@ -58,7 +59,8 @@ TEST_CASE("a retrain request is stored with its trial, and one from before there
   request.trial = {100, 5, 200, 3, 90, true};
   const auto trial = decode_retrain(encode(request)).trial;
   REQUIRE(trial);
-  CHECK((trial->at_ms == 100 && trial->version == 5 && trial->images == 200 && trial->ood == 3 && trial->live_ood == 90 && trial->passed));
+  CHECK((trial->at_ms == 100 && trial->version == 5 && trial->images == 200 && trial->ood == 3 &&
+         trial->live_ood == 90 && trial->passed));
   request.trial->ood = 201;
   CHECK(test::code_of([&] { return decode_retrain(encode(request)); }) == Errc::corrupt);
 }

@@ -32,7 +32,9 @@ ReviewItem some_item(const std::string& id, ReviewSource source = ReviewSource::
 }
 
 const std::vector<float> kVector{0.5F, 0.25F};
-std::vector<std::byte> picture(std::size_t size) { return std::vector<std::byte>(size, std::byte{7}); }
+std::vector<std::byte> picture(std::size_t size) {
+  return std::vector<std::byte>(size, std::byte{7});
+}
 
 void answer(ReviewStore& store, const std::string& id) {
   auto item = *store.item(id);
@@ -59,9 +61,12 @@ TEST_CASE("the review queue on disk gives back what was put in, over a restart")
   const ReviewStore store{dir / "review.db"};
   const auto item = store.item("a");
   REQUIRE(item);
-  CHECK((item->state == ReviewState::labelled && item->label == "boot" && item->truly_ood == true && item->who == "eve" && item->note == "sure"));
-  CHECK((item->request_id == "r-a" && item->score == 4.5 && item->p_value == 0.01 && item->ood && item->distance == 0.8 && item->novelty == 0.5));
-  CHECK((item->predicted == "bag" && item->model == "net@sha256:00" && item->width == 28 && item->height == 20 && item->image_bytes == 9));
+  CHECK((item->state == ReviewState::labelled && item->label == "boot" && item->truly_ood == true &&
+         item->who == "eve" && item->note == "sure"));
+  CHECK((item->request_id == "r-a" && item->score == 4.5 && item->p_value == 0.01 && item->ood &&
+         item->distance == 0.8 && item->novelty == 0.5));
+  CHECK((item->predicted == "bag" && item->model == "net@sha256:00" && item->width == 28 && item->height == 20 &&
+         item->image_bytes == 9));
   REQUIRE(item->neighbours.size() == 1);
   CHECK((item->neighbours[0].uri == "train/17.png" && item->neighbours[0].distance == 0.7));
   CHECK(store.vector("a") == kVector);
@@ -99,7 +104,10 @@ TEST_CASE("an image takes the place of others in one step") {
   CHECK_FALSE(store.item("a"));
   CHECK(store.image("a").empty());
   CHECK(test::code_of([&] { return store.vector("a"); }) == Errc::not_found);
-  CHECK(test::code_of([&] { store.update(some_item("a")); return 0; }) == Errc::not_found);
+  CHECK(test::code_of([&] {
+          store.update(some_item("a"));
+          return 0;
+        }) == Errc::not_found);
   CHECK(store.counts().image_bytes == 5);
 }
 
@@ -151,7 +159,8 @@ TEST_CASE("an estimate counts the answers about one sample only") {
   auto of_another_round = wrong;
   of_another_round.round = 2;
   const auto result = estimate({.stream = "line-1", .round = 3, .seen = 100},
-                               std::vector<ReviewItem>{right, wrong, dismissed, of_another_round, some_item("w", ReviewSource::random), some_item("d")});
+                               std::vector<ReviewItem>{right, wrong, dismissed, of_another_round,
+                                                       some_item("w", ReviewSource::random), some_item("d")});
   CHECK((result.size == 4 && result.waiting == 1 && result.judged == 2));
   CHECK((result.flagged == 1 && result.ood == 1 && result.wrong == 1));
 }

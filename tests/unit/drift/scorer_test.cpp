@@ -23,7 +23,8 @@ Calibration plain_calibration() {
   calibration.typical_own10 = 4;
   calibration.ranks[list_of(Rule::blend, 1)].scores = {-2, -1, -1, 0, 0.5, 1, 2, 3, 5};
   for (std::size_t k = 1; k <= kNeighbours; ++k) {
-    for (const auto rule : {Rule::knn, Rule::mean}) calibration.ranks[list_of(rule, k)].scores = {1, 2, 2, 3, 4, 5, 6, 7, 9};
+    for (const auto rule : {Rule::knn, Rule::mean})
+      calibration.ranks[list_of(rule, k)].scores = {1, 2, 2, 3, 4, 5, 6, 7, 9};
   }
   return calibration;
 }
@@ -67,8 +68,9 @@ TEST_CASE("a neighbour that comes with its own distances counts by them, whateve
 }
 
 TEST_CASE("a rule that an older calibration lacks is refused with what to do") {
-  CHECK(test::message_of([] { return p_value(1, plain_calibration(), Rule::d1r3); }).find("build the reference again") !=
-        std::string::npos);
+  CHECK(test::message_of([] {
+          return p_value(1, plain_calibration(), Rule::d1r3);
+        }).find("build the reference again") != std::string::npos);
 }
 
 TEST_CASE("l1 is the k-th smallest sum of differences, whatever the order by L2") {
@@ -111,7 +113,8 @@ TEST_CASE("beyond the kept directions an even rest counts") {
   CHECK(fit.directions.rows == kDirections);
   CHECK(fit.rest == Approx(0.7).margin(0.3));
   double mean_square = 0;
-  for (std::size_t i = 0; i < points.rows; ++i) mean_square += std::pow(scores::mahalanobis(points.row(i), fit), 2) / 400;
+  for (std::size_t i = 0; i < points.rows; ++i)
+    mean_square += std::pow(scores::mahalanobis(points.row(i), fit), 2) / 400;
   CHECK(mean_square == Approx(1).epsilon(0.02));
 }
 
@@ -185,7 +188,8 @@ TEST_CASE("an alpha that no p-value reaches says how many images it takes") {
 
 TEST_CASE("rules are known by name, and an unknown one lists them") {
   for (const auto rule : kRules) CHECK(rule_of(name_of(rule)) == rule);
-  CHECK(test::message_of([] { return rule_of("lof"); }).find("rmean, d1r3, mean, l1 or mahalanobis") != std::string::npos);
+  CHECK(test::message_of([] { return rule_of("lof"); }).find("rmean, d1r3, mean, l1 or mahalanobis") !=
+        std::string::npos);
 }
 
 TEST_CASE("scores of nonsense are refused") {

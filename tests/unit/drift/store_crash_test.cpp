@@ -44,7 +44,8 @@ const std::vector<std::byte> kJpeg(3000, std::byte{7});
 
 // Runs `work` in a process of its own, which tells each number that is durable, and kills it once it has told `enough`
 // and a random moment later. Returns the last number told.
-int killed_at_random(const std::function<void(const std::function<void(int)>& tell)>& work, int enough, unsigned steps) {
+int killed_at_random(const std::function<void(const std::function<void(int)>& tell)>& work, int enough,
+                     unsigned steps) {
   int report[2];
   REQUIRE(::pipe(report) == 0);
   const auto child = ::fork();
@@ -75,7 +76,8 @@ void damage(const fs::path& file, std::mt19937& random) {
   if (random() % 3 == 0) {
     bytes.resize(at());
   } else {
-    for (auto count = 1 + random() % 64; count > 0; --count) bytes[at()] ^= static_cast<std::uint8_t>(1 + random() % 255);
+    for (auto count = 1 + random() % 64; count > 0; --count)
+      bytes[at()] ^= static_cast<std::uint8_t>(1 + random() % 255);
   }
   write_file_atomically(file, std::as_bytes(std::span{bytes}));
 }
@@ -179,7 +181,8 @@ TEST_CASE("damaged database files are refused or read as far as they can be, and
   });
   (void)opens([&] {
     ReviewStore review{dir / "review.db"};
-    for (const auto& item : review.items({.limit = 1000})) (void)opens([&] { (void)review.vector(item.id), (void)review.image(item.id); });
+    for (const auto& item : review.items({.limit = 1000}))
+      (void)opens([&] { (void)review.vector(item.id), (void)review.image(item.id); });
     review.add(some_item(99), kVector, kJpeg);
   });
   SUCCEED("no signal, no foreign exception");

@@ -55,9 +55,10 @@ StreamState some_stream(const std::string& name) {
   width.ranks.learn(27);
   width.lower[1] = {0.1 + 0.2, {80, 8}};
   width.recent_rank = 0.25;
-  stream.rules = {{"ood-rate", {{AlertMachine::Phase::pending, {90, 9}, 4}, ""}, {{}, {0.125}, {}}, {{{80, 8}, 0.5F, 0.1F}}},
-                  {"e-detector", {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"}, {{score_channel(300), width}, {}, {}}, {}},
-                  {"ks", {}, {{}, {3, 0.1 + 0.2, -1}, {70, 7}}, {}}};
+  stream.rules = {
+      {"ood-rate", {{AlertMachine::Phase::pending, {90, 9}, 4}, ""}, {{}, {0.125}, {}}, {{{80, 8}, 0.5F, 0.1F}}},
+      {"e-detector", {{AlertMachine::Phase::firing, {80, 8}, 2}, "a"}, {{score_channel(300), width}, {}, {}}, {}},
+      {"ks", {}, {{}, {3, 0.1 + 0.2, -1}, {70, 7}}, {}}};
   stream.candidates = {{"r", 29, 4.5, 0.01, 0.8, {}}};
   return stream;
 }
@@ -233,7 +234,8 @@ TEST_CASE("a full outbox makes room from finished notices, then refuses and writ
 TEST_CASE("the history of an alert is kept in order and goes with the alert") {
   test::TempDir dir;
   Store store{dir / "s.db", {.max_alerts = 1}};
-  const News fired{.history = {{90, "pending", "driftd", ""}, {100, "firing", "driftd", ""}, {100, "notified", "driftd", "1"}}};
+  const News fired{
+      .history = {{90, "pending", "driftd", ""}, {100, "firing", "driftd", ""}, {100, "notified", "driftd", "1"}}};
   store.save_alert(some_alert("a", AlertState::firing), fired);
   store.save_alert(some_alert("a", AlertState::firing), {.history = {{110, "acknowledged", "ann", "a lens is dirty"}}});
   const auto history = store.history("a");
@@ -365,14 +367,19 @@ TEST_CASE("a store of version 1 is taken over: alerts and windows stay, undelive
       "00000000f03f00000000000000000000000000000000000000000000f03f00000000000000000000000000000000000000000000f03f0000"
       "0000000000000000000000000000000000000000f03f00000000000000000000000000000000000000000000000000000000000000000000"
       "0000000000000000000000000000000000000000000000";
-  run_sql(dir / "s.db",
-          "CREATE TABLE alerts (id TEXT PRIMARY KEY, state INTEGER NOT NULL, fired_ms INTEGER NOT NULL, record BLOB NOT "
-          "NULL) WITHOUT ROWID; CREATE TABLE streams (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
-          "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, target INTEGER NOT NULL, "
-          "payload BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL, state INTEGER);"
-          "PRAGMA application_id = 1685218932; PRAGMA user_version = 1;"
-          "INSERT INTO alerts VALUES ('a', 1, 100, x'" + alert + "');"
-          "INSERT INTO streams VALUES ('s', x'" + stream + "');"
+  run_sql(
+      dir / "s.db",
+      "CREATE TABLE alerts (id TEXT PRIMARY KEY, state INTEGER NOT NULL, fired_ms INTEGER NOT NULL, record BLOB NOT "
+      "NULL) WITHOUT ROWID; CREATE TABLE streams (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;"
+      "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, target INTEGER NOT NULL, "
+      "payload BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_ms INTEGER NOT NULL, state INTEGER);"
+      "PRAGMA application_id = 1685218932; PRAGMA user_version = 1;"
+      "INSERT INTO alerts VALUES ('a', 1, 100, x'" +
+          alert +
+          "');"
+          "INSERT INTO streams VALUES ('s', x'" +
+          stream +
+          "');"
           "INSERT INTO outbox VALUES (1, 'a', 0, 'x', 0, 0, 0);");
   for (int open = 0; open < 2; ++open) {
     const Store store{dir / "s.db"};
@@ -394,11 +401,11 @@ TEST_CASE("two services cannot share one store") {
 
 TEST_CASE("damaged records are reported, never read as something else") {
   test::TempDir dir;
-  const auto damage =
-      GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'", "UPDATE alerts SET record = x'04' || substr(record, 2)",
-               "UPDATE streams SET record = substr(record, 1, length(record) - 1)",
-               "UPDATE streams SET record = record || x'00'",
-               "UPDATE alerts SET record = x'01' || x'ffffffffffffffff' || substr(record, 10)");
+  const auto damage = GENERATE(as<std::string>{}, "UPDATE alerts SET record = x'01'",
+                               "UPDATE alerts SET record = x'04' || substr(record, 2)",
+                               "UPDATE streams SET record = substr(record, 1, length(record) - 1)",
+                               "UPDATE streams SET record = record || x'00'",
+                               "UPDATE alerts SET record = x'01' || x'ffffffffffffffff' || substr(record, 10)");
   {
     Store store{dir / "s.db"};
     store.save_alert(some_alert("a", AlertState::firing));

@@ -174,7 +174,8 @@ class ThreeThreads final : public Embedder {
 
 TEST_CASE("a lone image gets all threads") {
   Batcher batcher{std::make_unique<ThreeThreads>(), 8};
-  for (int i = 0; i < 20; ++i) CHECK(submit(batcher, static_cast<float>(i)).get().embedding == std::vector<float>{static_cast<float>(i)});
+  for (int i = 0; i < 20; ++i)
+    CHECK(submit(batcher, static_cast<float>(i)).get().embedding == std::vector<float>{static_cast<float>(i)});
 }
 
 TEST_CASE("of several images each thread computes its own, at the same time") {

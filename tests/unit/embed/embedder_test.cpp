@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <random>
 #include <set>
-#include <future>
 #include <thread>
 
 #include "core/file.hpp"

@@ -188,7 +188,9 @@ TEST_CASE("a compaction whose version was left meanwhile does not go live") {
   CHECK(c->load(compacted)->size() == 5);
 }
 
-TEST_CASE("a removed item's bytes are in no file of the compacted version, and in no file at all once the old one is pruned") {
+TEST_CASE(
+    "a removed item's bytes are in no file of the compacted version, and in no file at all once the old one is "
+    "pruned") {
   test::TempDir dir;
   make_collection(dir / "ref", 4);
   auto c = open(dir / "ref");
@@ -253,10 +255,13 @@ TEST_CASE("a compaction that fails leaves nothing behind and the reference as it
   make_collection(dir / "ref", 3);
   auto c = open(dir / "ref");
   c->upsert({item_at("new", 50)});
-  CHECK_THROWS_AS(c->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{{"no/such", {1}}}; }), Error);
+  CHECK_THROWS_AS(
+      c->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{{"no/such", {1}}}; }),
+      Error);
   CHECK(nearest(*c, 49) == "new");
   std::set<std::string> left;
-  for (const auto& entry : fs::directory_iterator{dir / "ref" / "versions"}) left.insert(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator{dir / "ref" / "versions"})
+    left.insert(entry.path().filename().string());
   left.erase(".lock");
   CHECK(left == std::set<std::string>{"1"});
   CHECK(c->compact(kFlat) == 3);
@@ -326,9 +331,12 @@ TEST_CASE("a flipped bit of any file is found, or changes nothing; the version b
     c->upsert({item_at("b", 60), item_at("c", 70)});
     c->remove(std::vector<std::string>{"0"});
   }
-  const auto sound = [&](const Collection& c) { return nearest(c, 60) == "b" && nearest(c, 0) == "1" && c.snapshot()->size() == 42 && c.versions().size() == 2; };
+  const auto sound = [&](const Collection& c) {
+    return nearest(c, 60) == "b" && nearest(c, 0) == "1" && c.snapshot()->size() == 42 && c.versions().size() == 2;
+  };
   std::size_t detected = 0;
-  for (const auto* file : {"catalog.db", "versions/2/vectors.faiss", "versions/2/items.jsonl", "versions/2/reference.json", "versions/2/SHA256SUMS"}) {
+  for (const auto* file : {"catalog.db", "versions/2/vectors.faiss", "versions/2/items.jsonl",
+                           "versions/2/reference.json", "versions/2/SHA256SUMS"}) {
     const auto path = dir / "ref" / file;
     const auto original = read_file(path);
     for (int i = 0; i < 60; ++i) {
@@ -336,7 +344,8 @@ TEST_CASE("a flipped bit of any file is found, or changes nothing; the version b
       CAPTURE(file, bit);
       auto bytes = original;
       bytes[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
-      std::ofstream{path, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+      std::ofstream{path, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()),
+                                                  static_cast<std::streamsize>(bytes.size()));
       try {
         const auto c = open(dir / "ref");
         if (c->fault().empty()) {
@@ -356,7 +365,8 @@ TEST_CASE("a flipped bit of any file is found, or changes nothing; the version b
       }
       fs::remove(dir / "ref" / "catalog.db-wal");
       fs::remove(dir / "ref" / "catalog.db-shm");
-      std::ofstream{path, std::ios::binary}.write(reinterpret_cast<const char*>(original.data()), static_cast<std::streamsize>(original.size()));
+      std::ofstream{path, std::ios::binary}.write(reinterpret_cast<const char*>(original.data()),
+                                                  static_cast<std::streamsize>(original.size()));
     }
   }
   CAPTURE(detected);
@@ -372,6 +382,7 @@ TEST_CASE("leftovers of a build that was cut off are removed; a newer catalog is
   (void)open(dir / "ref");
   CHECK_FALSE(fs::exists(dir / "ref" / "versions" / "9"));
   CHECK_FALSE(fs::exists(dir / "ref" / "versions" / "10.building"));
-  sqlite::Database{dir / "ref" / "catalog.db", sqlite::Database::Mode::write, "catalog"}.execute("PRAGMA user_version = 2");
+  sqlite::Database{dir / "ref" / "catalog.db", sqlite::Database::Mode::write, "catalog"}.execute(
+      "PRAGMA user_version = 2");
   CHECK(code_of([&] { (void)open(dir / "ref"); }) == Errc::invalid_argument);
 }

@@ -25,7 +25,9 @@ fs::path copy_of_golden(const test::TempDir& dir) {
   return dir / "ref";
 }
 
-void write_text(const fs::path& file, const std::string& text) { std::ofstream{file, std::ios::binary | std::ios::trunc} << text; }
+void write_text(const fs::path& file, const std::string& text) {
+  std::ofstream{file, std::ios::binary | std::ios::trunc} << text;
+}
 
 std::string reason_to_refuse(const fs::path& directory) {
   try {
@@ -137,8 +139,10 @@ TEST_CASE("a segment of format 1 by itself, as earlier builds made it, is a refe
 TEST_CASE("a catalog of a newer format is refused with both formats named") {
   test::TempDir dir;
   const auto directory = copy_of_golden(dir);
-  sqlite::Database{directory / "catalog.db", sqlite::Database::Mode::write, "catalog.db"}.execute("PRAGMA user_version = 2");
-  CHECK_THAT(reason_to_refuse(directory), Catch::Contains("catalog.db has format 2") && Catch::Contains("reads up to format 1"));
+  sqlite::Database{directory / "catalog.db", sqlite::Database::Mode::write, "catalog.db"}.execute(
+      "PRAGMA user_version = 2");
+  CHECK_THAT(reason_to_refuse(directory),
+             Catch::Contains("catalog.db has format 2") && Catch::Contains("reads up to format 1"));
 }
 
 TEST_CASE("a segment of a newer format is refused with both formats named") {

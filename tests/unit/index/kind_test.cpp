@@ -83,7 +83,7 @@ TEST_CASE("stored vectors are the ones given, up to half a code step where they 
   const auto ann = ann_of(kind, vectors);
   float step = 0;
   if (kind == Kind::sq8 || kind == Kind::ivfsq8) step = 2.0F / 255;  // unit vectors: no dimension spans more than 2
-  if (kind == Kind::fp16) step = 0x1p-12F;  // 11 bits of numbers below 1
+  if (kind == Kind::fp16) step = 0x1p-12F;                           // 11 bits of numbers below 1
   for (std::size_t i = 0; i < kRows; ++i) {
     const auto stored = ann.vector(i);
     for (std::size_t d = 0; d < kDimension; ++d) REQUIRE(std::abs(stored[d] - vectors.row(i)[d]) <= step);
@@ -246,6 +246,7 @@ TEST_CASE("auto is exact up to 100,000 vectors of 512 values, and cells beyond")
 TEST_CASE("kinds are known by name, an unknown one lists them, and none learns from nothing") {
   const auto kind = any_kind();
   CHECK(index::kind_of(index::name_of(kind)) == kind);
-  CHECK(test::message_of([] { return index::kind_of("hnsw"); }).find("flat, ivf, fp16, sq8 or ivfsq8") != std::string::npos);
+  CHECK(test::message_of([] { return index::kind_of("hnsw"); }).find("flat, ivf, fp16, sq8 or ivfsq8") !=
+        std::string::npos);
   CHECK(test::code_of([&] { return Ann{4}.converted(kind); }) == Errc::invalid_argument);
 }

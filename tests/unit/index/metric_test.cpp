@@ -102,8 +102,9 @@ TEST_CASE("under cosine, a vector of zeros is refused wherever it comes in, and 
   segment.add({{"1", "", "", {}}}, Matrix{1, 2, {3, 4}});
   Collection::create(dir / "ref", segment, test::toys(), {});
   const auto collection = Collection::open(dir / "ref", {.writable = true});
-  CHECK(test::message_of([&] { collection->upsert({test::item_at("fine", 1), test::item_at("nil", 0)}); })
-            .starts_with("item \"nil\": a vector of zeros"));
+  CHECK(test::message_of([&] {
+          collection->upsert({test::item_at("fine", 1), test::item_at("nil", 0)});
+        }).starts_with("item \"nil\": a vector of zeros"));
   CHECK(collection->changes() == 0);
   CHECK(test::code_of([&] { (void)collection->snapshot()->search(zeros, 1); }) == Errc::invalid_argument);
   CHECK(collection->find("1")->vector == std::vector<float>{0.6F, 0.8F});

@@ -23,7 +23,8 @@ Segment small_segment() {
 void flip_bit(const fs::path& file, std::uint64_t bit) {
   auto bytes = read_file(file);
   bytes[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
-  std::ofstream{file, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream{file, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()),
+                                              static_cast<std::streamsize>(bytes.size()));
 }
 
 }  // namespace
