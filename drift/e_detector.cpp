@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "core/error.hpp"
@@ -51,6 +52,24 @@ double own_weight(const EDetector::Channel& channel) {
   return 1 / ((channel.both_ends ? 2 : 1) * kExponentCount);
 }
 
+// Whether less than nine tenths of the reference's values are one, as far as its bins tell.
+bool varies(const EDetector::Channel& channel) {
+  const auto& places = channel.ranks.state().places;
+  const double all = std::accumulate(places.begin(), places.end(), 0.0);
+  return std::ranges::max(places) < 0.9 * all;
+}
+
+// Whether a channel has a share of its group: those that vary have, or all where none does.
+bool takes_share(const std::vector<EDetector::Channel>& channels, const EDetector::Channel& channel) {
+  return varies(channel) ||
+         std::ranges::none_of(channels, [&](const auto& c) { return c.group == channel.group && varies(c); });
+}
+
+double sharing(const std::vector<EDetector::Channel>& channels, const std::string& group) {
+  return static_cast<double>(
+      std::ranges::count_if(channels, [&](const auto& c) { return c.group == group && takes_share(channels, c); }));
+}
+
 }  // namespace
 
 EDetector::EDetector(double limit, std::vector<Channel> channels) : limit_{limit}, channels_{std::move(channels)} {
@@ -61,8 +80,8 @@ EDetector::EDetector(double limit, std::vector<Channel> channels) : limit_{limit
   std::size_t groups = 1;
   for (std::size_t i = 1; i < channels_.size(); ++i) groups += channels_[i].group == channels_[i - 1].group ? 0 : 1;
   for (auto& channel : channels_) {
-    const auto fellows = std::ranges::count(channels_, channel.group, &Channel::group);
-    weights_.push_back(own_weight(channel) / (static_cast<double>(groups) * static_cast<double>(fellows)));
+    weights_.push_back(own_weight(channel) / (static_cast<double>(groups) * sharing(channels_, channel.group)));
+    at_rest_.push_back(takes_share(channels_, channel) ? 0 : 1 / own_weight(channel));
     for (auto* bets : {&channel.upper, &channel.lower}) {
       for (auto& bet : *bets) bet.wealth = std::min(bet.wealth, limit_ / weights_.back());
     }
@@ -101,9 +120,13 @@ void EDetector::restart(bool forget) {
   }
 }
 
+double EDetector::weighed(std::size_t channel) const {
+  return weights_[channel] * (sum(channels_[channel]) - at_rest_[channel]);
+}
+
 double EDetector::value() const {
   double value = 0;
-  for (std::size_t i = 0; i < channels_.size(); ++i) value += weights_[i] * sum(channels_[i]);
+  for (std::size_t i = 0; i < channels_.size(); ++i) value += weighed(i);
   return value;
 }
 
@@ -127,7 +150,7 @@ std::vector<EDetector::Group> EDetector::groups() const {
   std::vector<Group> groups;
   for (std::size_t i = 0; i < channels_.size(); ++i) {
     if (groups.empty() || groups.back().name != channels_[i].group) groups.push_back({channels_[i].group, 0, limit_});
-    groups.back().value += weights_[i] * sum(channels_[i]);
+    groups.back().value += weighed(i);
   }
   const auto count = static_cast<double>(groups.size());
   for (auto& group : groups) {

@@ -10,6 +10,9 @@
 // group, over the groups (score, components of the embedding, image properties): averages of e-values need no
 // correction for their number, and no independence: the mean of numbers whose expectations are at most 1 is one. It
 // alarms when the value reaches a limit.
+// A channel that hardly varies in the reference (the width of images that are all of one size) stays at 1 until there
+// is drift. In the mean it would only make the others' alarms rarer, false ones and right ones. So it takes no share
+// from its group, and adds what it wins beyond its 1, whose expectation is at most 0.
 //
 // The ranks count the stream in, because those against a fixed reference share its errors: with 300 images, one
 // reference in ten would raise a false alarm every 1,000 images where 10,000 are wanted. So what the detector finds is
@@ -99,8 +102,13 @@ class EDetector {
   [[nodiscard]] const std::vector<Channel>& channels() const { return channels_; }
 
  private:
-  double limit_;                 // constant after construction
-  std::vector<double> weights_;  // of one bet, by channel; constant after construction
+  [[nodiscard]] double weighed(std::size_t channel) const;  // what it adds to the value
+
+  // Constant after construction
+  double limit_;
+  std::vector<double> weights_;  // of one bet, by channel
+  std::vector<double> at_rest_;  // wealth that does not count, by channel
+
   std::vector<Channel> channels_;
 };
 

@@ -179,6 +179,27 @@ TEST_CASE("groups weigh the same, and the shares tell what moved") {
   CHECK(most.channel->recent_rank < 0.3);
 }
 
+TEST_CASE(
+    "a channel that does not vary takes no share from the others, and raises the alarm by itself when it changes") {
+  auto channels = three_channels();
+  EDetector with{1000, channels};
+  channels.pop_back();
+  EDetector without{1000, channels};
+  const std::vector<float> darker{score_rank(0.5, 99), -1, 28};
+  for (std::uint64_t image = 1; image <= 4; ++image) {
+    with.step(darker, false, at(image));
+    without.step(std::span{darker}.first(2), false, at(image));
+  }
+  CHECK(with.value() == Approx(without.value()).epsilon(0.01));
+  with.restart(true);
+  CHECK(with.value() == 1);
+  std::uint64_t image = 0;
+  const std::vector<float> wider{score_rank(0.5, 99), 49, 56};
+  while (!with.over() && image < 100) with.step(wider, false, at(++image));
+  CHECK(image < 10);
+  CHECK(with.shares().front().channel->name == "width");
+}
+
 TEST_CASE("an image without properties leaves their bets alone") {
   EDetector detector{1000, three_channels()};
   const float score = score_rank(0.01, 99);
