@@ -124,6 +124,30 @@ void print_run_length(const Setting& setting, std::size_t stated) {
   std::fflush(stdout);
 }
 
+// Of rule "ood-cusum": flags with the rate that the reference's luck gives them.
+void print_flag_run_length(std::size_t stated, std::size_t ranked, std::size_t references) {
+  std::mt19937_64 random{kSeed};
+  const std::size_t places = (ranked + 1) / 20;  // of p-values up to 0.05
+  std::vector<double> lengths(references);
+  for (auto& length : lengths) {
+    const double flagged = std::gamma_distribution{static_cast<double>(places)}(random);
+    const double others = std::gamma_distribution{static_cast<double>(ranked + 1 - places)}(random);
+    std::bernoulli_distribution flag{flagged / (flagged + others)};
+    EDetector detector{limit_for(stated),
+                       {{.group = "score", .name = "flag", .ranks = RankHistogram::of_flag(places, ranked + 1)}}};
+    std::size_t image = 0;
+    while (!detector.over() && image < kLongest) {
+      const float value = flag(random) ? 1 : 0;
+      detector.step({&value, 1}, true, {0, ++image});
+    }
+    length = static_cast<double>(image);
+  }
+  std::printf(R"({"row": "flag run length", "stated": %zu, "reference": %zu, "references": %zu, "mean": %.0f})"
+              "\n",
+              stated, ranked, references, mean_of(lengths));
+  std::fflush(stdout);
+}
+
 void print_delay(const Setting& setting, std::size_t calm, double strange) {
   std::mt19937_64 random{kSeed};
   Source source{setting.ranked, setting.watched, random};
@@ -161,6 +185,9 @@ int main(int argc, char** argv) {
                          stated);
       }
     }
+  }
+  for (const std::size_t stated : {std::size_t{1000}, std::size_t{10'000}}) {
+    for (const std::size_t ranked : {300U, 1000U, 5000U, 50'000U}) print_flag_run_length(stated, ranked, 1000 * effort);
   }
   for (const std::size_t calm : {0U, 1000U}) {
     for (const std::size_t ranked : {300U, 1000U, 5000U}) {
