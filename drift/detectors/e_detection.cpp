@@ -9,6 +9,7 @@ namespace driftd::drift {
 namespace {
 
 constexpr double kSmallestShare = 0.05;  // of the evidence, to be named in an alert
+constexpr double kFlagRuns = 0.87;       // a flag's bets move in steps and pass a limit late (tests/bench/run_lengths)
 
 bool is_property(const EDetector::Channel& channel) {
   return channel.group == "properties";
@@ -23,7 +24,10 @@ std::size_t first_property(const ReferenceVersion& reference) {
 }  // namespace
 
 EDetection::EDetection(On on, std::size_t run_length)
-    : on_{on}, run_length_{run_length}, limit_{limit_for(run_length)} {}
+    : on_{on}, run_length_{run_length}, limit_{limit_for(run_length)} {
+  if (on == On::flag)
+    limit_ = limit_for(std::max(kMinRunLength, static_cast<std::size_t>(kFlagRuns * static_cast<double>(run_length))));
+}
 
 std::size_t EDetection::count(const ReferenceVersion& reference) const {
   if (on_ == On::flag) return conformal_ranks(reference.alpha, reference.ranked) > 0 ? 1 : 0;

@@ -124,7 +124,7 @@ void print_run_length(const Setting& setting, std::size_t stated) {
   std::fflush(stdout);
 }
 
-// Of rule "ood-cusum": flags with the rate that the reference's luck gives them.
+// Of bets on the flag alone, at the limit for the score: flags with the rate that the reference's luck gives them.
 void print_flag_run_length(std::size_t stated, std::size_t ranked, std::size_t references) {
   std::mt19937_64 random{kSeed};
   const std::size_t places = (ranked + 1) / 20;  // of p-values up to 0.05

@@ -2,11 +2,13 @@
 // ones among them; delays against the window's rule.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <vector>
 
 #include "drift/alert.hpp"
+#include "drift/detectors/e_detection.hpp"
 #include "drift/e_detector.hpp"
 #include "drift/statistics.hpp"
 #include "tests/support/catch.hpp"
@@ -197,4 +199,26 @@ TEST_CASE("a contaminated stream is noticed sooner than by the window's rule, an
   CAPTURE(kSeed, share, median(detector_delays), median(window_delays), median(errors));
   CHECK(median(detector_delays) < median(window_delays));
   CHECK(median(errors) < median(window_delays));
+}
+
+TEST_CASE("ood-cusum has its stated run length within 20%, whatever luck the reference has with its threshold") {
+  constexpr std::size_t kStated = 5'000;
+  const std::size_t ranked = GENERATE(300U, 5'000U);
+  CAPTURE(ranked);
+  std::mt19937_64 random{11};
+  const ReferenceVersion reference{"default@1", ranked, 0.05, nullptr, nullptr};
+  const WindowSummary window{};
+  const double places = std::floor(0.05 * static_cast<double>(ranked + 1));
+  constexpr int kStreams = 400;
+  double images = 0;
+  for (int i = 0; i < kStreams; ++i) {
+    const double flagged = std::gamma_distribution{places}(random);
+    const double others = std::gamma_distribution{static_cast<double>(ranked + 1) - places}(random);
+    std::bernoulli_distribution strange{flagged / (flagged + others)};
+    EDetection detector{EDetection::On::flag, kStated};
+    for (std::uint64_t image = 1;; ++image, ++images) {
+      if (detector.step({reference, strange(random), {}, window, nullptr, {0, image}}, true).over) break;
+    }
+  }
+  CHECK(images / kStreams == Approx(static_cast<double>(kStated)).epsilon(0.2));
 }
