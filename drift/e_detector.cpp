@@ -59,15 +59,17 @@ bool varies(const EDetector::Channel& channel) {
   return std::ranges::max(places) < 0.9 * all;
 }
 
-// Whether a channel has a share of its group: those that vary have, or all where none does.
-bool takes_share(const std::vector<EDetector::Channel>& channels, const EDetector::Channel& channel) {
-  return varies(channel) ||
-         std::ranges::none_of(channels, [&](const auto& c) { return c.group == channel.group && varies(c); });
-}
-
-double sharing(const std::vector<EDetector::Channel>& channels, const std::string& group) {
-  return static_cast<double>(
-      std::ranges::count_if(channels, [&](const auto& c) { return c.group == group && takes_share(channels, c); }));
+// Which channels have a share of their group: those that vary, or all where none does.
+std::vector<bool> with_share(const std::vector<EDetector::Channel>& channels) {
+  std::vector<bool> vary;
+  for (const auto& channel : channels) vary.push_back(varies(channel));
+  auto have = vary;
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    bool any = false;
+    for (std::size_t j = 0; j < channels.size(); ++j) any |= vary[j] && channels[j].group == channels[i].group;
+    if (!any) have[i] = true;
+  }
+  return have;
 }
 
 }  // namespace
@@ -79,9 +81,14 @@ EDetector::EDetector(double limit, std::vector<Channel> channels) : limit_{limit
   if (channels_.empty()) throw Error{Errc::invalid_argument, "an e-detector needs a channel"};
   std::size_t groups = 1;
   for (std::size_t i = 1; i < channels_.size(); ++i) groups += channels_[i].group == channels_[i - 1].group ? 0 : 1;
-  for (auto& channel : channels_) {
-    weights_.push_back(own_weight(channel) / (static_cast<double>(groups) * sharing(channels_, channel.group)));
-    at_rest_.push_back(takes_share(channels_, channel) ? 0 : 1 / own_weight(channel));
+  const auto have = with_share(channels_);
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    auto& channel = channels_[i];
+    std::size_t fellows = 0;
+    for (std::size_t j = 0; j < channels_.size(); ++j)
+      fellows += have[j] && channels_[j].group == channel.group ? 1 : 0;
+    weights_.push_back(own_weight(channel) / (static_cast<double>(groups) * static_cast<double>(fellows)));
+    at_rest_.push_back(have[i] ? 0 : 1 / own_weight(channel));
     for (auto* bets : {&channel.upper, &channel.lower}) {
       for (auto& bet : *bets) bet.wealth = std::min(bet.wealth, limit_ / weights_.back());
     }

@@ -21,8 +21,8 @@ struct Job {
 
 using Queue = BatchQueue<Job>;
 
-constexpr std::size_t kTogether =
-    8;  // images that a thread takes where enough wait, so that their searches share a pass
+// Images that a thread takes where enough wait, so that their searches share a pass.
+constexpr std::size_t kTogether = 8;
 
 // Throws Error{invalid_argument} when the images differ in size, which the embedder could not notice.
 Matrix gather(const std::vector<Queue::Entry>& entries) {

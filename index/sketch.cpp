@@ -90,6 +90,10 @@ float rounding_of_scan(std::size_t dimension) {
 
 struct Sketch::Query : SketchQuery {
   float error = kInfinity;
+  float rounding = 0;  // of the scan that compares what is left
+
+  // A row whose `least` is above it is certainly farther than one whose upper bound is `upper`.
+  [[nodiscard]] float limit_of(float upper) const { return (upper + error) * (1 + rounding) + error; }
 };
 
 // What one thread has found for one query.
@@ -186,6 +190,7 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
   query.scale = coded.scale;
   query.norm = coded.norm * (1 - kRounding);
   query.error = coded.error;
+  query.rounding = rounding_of_scan(centre_.size());
   query.limit = kInfinity;
   return query;
 }
@@ -213,7 +218,7 @@ void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Sho
         const float above = std::sqrt(estimate + 3 * kRounding * (rows.norm[r] + query.norm));
         list.offer({std::sqrt(estimate) - rows.error[r], static_cast<std::int64_t>(row)}, above + rows.error[r]);
         if (list.most.size() < list.k) continue;
-        query.limit = (list.most.front() + query.error) * (1 + rounding_of_scan(centre_.size())) + query.error;
+        query.limit = query.limit_of(list.most.front());
         if (list.rows.size() < kMostKept) continue;
         list.drop_above(query.limit);
         list.crowded = list.rows.size() > kMostKept / 2;
@@ -266,7 +271,7 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed,
     for (const auto& part : parts) most.insert(most.end(), part[q].most.begin(), part[q].most.end());
     assert(most.size() >= k);
     std::ranges::nth_element(most, most.begin() + static_cast<std::ptrdiff_t>(k - 1));
-    const auto limit = (most[k - 1] + coded[q].error) * (1 + rounding_of_scan(centre_.size())) + coded[q].error;
+    const auto limit = coded[q].limit_of(most[k - 1]);
     for (auto& part : parts) {
       if (part[q].crowded) return false;
       for (const auto& row : part[q].rows)
