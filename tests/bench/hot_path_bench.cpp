@@ -1,22 +1,27 @@
-// The two stages of a request that cost most before the search, each alone: from bytes to tensor, and through the
-// model. One JSON object on standard output.
+// What a request cannot do without, each alone: from bytes to tensor, through the model, and the search. One JSON
+// object on standard output.
 //
-// usage: hot_path_bench BUNDLE FOLDER...
 // decode_ms: CPU time of one thread for an image, median over the folder's images. embed_ms: time for an image when so
-// many are embedded in one call, the least of the runs.
+// many are embedded in one call, the least of the runs. search_ms: time for each of so many queries in one call, the
+// least of the runs; the queries are the first folder's images.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "api/pipeline.hpp"
+#include "api/reference.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
 #include "embed/embedder.hpp"
 
@@ -26,8 +31,16 @@ namespace fs = std::filesystem;
 using namespace driftd;
 
 constexpr int kDecodeRuns = 5;
-constexpr int kEmbedRuns = 10;
-constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16};
+constexpr int kRuns = 10;
+constexpr std::size_t kEmbedBatches[] = {1, 2, 4, 8, 16};
+constexpr std::size_t kSearchBatches[] = {1, 8, 64};
+
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files{fs::directory_iterator{folder}, {}};
+  if (files.empty()) throw Error{Errc::not_found, folder.string() + " holds no images"};
+  std::ranges::sort(files);
+  return files;
+}
 
 double thread_ms() {
   timespec now{};
@@ -37,55 +50,90 @@ double thread_ms() {
 
 double decode_ms(const fs::path& folder, const embed::Preprocess& spec) {
   std::vector<double> times;
-  for (const auto& entry : fs::directory_iterator{folder}) {
-    const auto bytes = read_file(entry.path());
+  for (const auto& file : files_of(folder)) {
+    const auto bytes = read_file(file);
     for (int i = 0; i < kDecodeRuns; ++i) {
       const double start = thread_ms();
       (void)api::prepare(bytes, spec);
       times.push_back(thread_ms() - start);
     }
   }
-  if (times.empty()) throw Error{Errc::not_found, folder.string() + " holds no images"};
   std::ranges::nth_element(times, times.begin() + times.size() / 2);
   return times[times.size() / 2];
 }
 
-double embed_ms(embed::Embedder& embedder, const Matrix& images) {
+double least_ms(const std::function<void()>& call) {
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kEmbedRuns; ++i) {
+  for (int i = 0; i < kRuns; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    (void)embedder.embed(images);
+    call();
     const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::min(best, elapsed.count() / static_cast<double>(images.rows));
+    best = std::min(best, elapsed.count());
   }
   return best;
 }
 
-void run(const fs::path& directory, const std::vector<fs::path>& folders) {
+// `count` rows, those of `some` over and over.
+Matrix repeated(const Matrix& some, std::size_t count) {
+  Matrix all{count, some.cols};
+  for (std::size_t i = 0; i < count; ++i) std::ranges::copy(some.row(i % some.rows), all.row(i).begin());
+  return all;
+}
+
+void print_each(const char* name, std::span<const std::size_t> batches, const std::function<void(MatrixView)>& call,
+                const Matrix& rows) {
+  std::cout << ", \"" << name << "\": {";
+  for (const std::size_t batch : batches) {
+    const Matrix some = repeated(rows, batch);
+    const double each = least_ms([&] { call(some); }) / static_cast<double>(batch);
+    std::cout << (batch == batches.front() ? "" : ", ") << '"' << batch << "\": " << each;
+  }
+  std::cout << '}';
+}
+
+Matrix tensors(const fs::path& folder, const embed::Preprocess& spec) {
+  Matrix images{0, spec.tensor_size()};
+  for (const auto& file : files_of(folder)) {
+    const auto prepared = api::prepare(read_file(file), spec);
+    images.data.insert(images.data.end(), prepared.tensor.begin(), prepared.tensor.end());
+    ++images.rows;
+  }
+  return images;
+}
+
+void run(const fs::path& directory, const std::vector<fs::path>& folders, const std::string& reference) {
   const auto bundle = embed::read_bundle(directory);
   std::cout << R"({"precision": ")" << bundle.precision << R"(", "decode_ms": {)";
   for (std::size_t i = 0; i < folders.size(); ++i) {
     std::cout << (i == 0 ? "" : ", ") << folders[i].filename() << ": " << decode_ms(folders[i], bundle.preprocess);
   }
   const auto embedder = embed::load_embedder(bundle);
-  std::cout << R"(}, "preferred_batch": )" << embedder->preferred_batch() << R"(, "embed_ms": {)";
-  for (const std::size_t batch : kBatches) {
-    Matrix images{batch, bundle.preprocess.tensor_size()};
-    for (std::size_t i = 0; i < batch; ++i) std::ranges::copy(bundle.golden_input.row(0), images.row(i).begin());
-    std::cout << (batch == kBatches[0] ? "" : ", ") << '"' << batch << "\": " << embed_ms(*embedder, images);
+  std::cout << R"(}, "preferred_batch": )" << embedder->preferred_batch();
+  const Matrix images = tensors(folders.front(), bundle.preprocess);
+  print_each("embed_ms", kEmbedBatches, [&](MatrixView some) { (void)embedder->embed(some); }, images);
+  if (!reference.empty()) {
+    const auto loaded = api::load_reference(reference, bundle);
+    const auto& items = loaded.items->base();
+    print_each(
+        "search_ms", kSearchBatches, [&](MatrixView some) { (void)items.search(some, drift::kNeighbours); },
+        embedder->embed(images));
   }
-  std::cout << "}}\n";
+  std::cout << "}\n";
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    std::cerr << "usage: hot_path_bench BUNDLE FOLDER...\n";
-    return 2;
-  }
+  CLI::App app{"Decoding, embedding and searching, each alone"};
+  std::string bundle;
+  std::string reference;
+  std::vector<fs::path> folders;
+  app.add_option("bundle", bundle, "the model")->required();
+  app.add_option("folders", folders, "of images; of the first one's, embeddings are searched for")->required();
+  app.add_option("--reference", reference, "to search in; none: no search");
+  CLI11_PARSE(app, argc, argv);
   try {
-    run(argv[1], {argv + 2, argv + argc});
+    run(bundle, folders, reference);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "hot_path_bench: " << error.what() << '\n';

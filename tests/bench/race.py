@@ -163,12 +163,13 @@ def forms_of(server, forms):
     return forms if isinstance(server, Driftd) or server.name.startswith("openvino") else ("multipart",)
 
 
-def run(options):
+def run(options, before_round=lambda number: None):
     rows, photographs = [], preparing.photographs()
     with contextlib.ExitStack() as stack:
         servers, failures = start_all(options.contestants.split(","), options.build, options.set, stack)
         agreed = agreement(servers, photographs / SIZES[0]) if servers else {}
         for number in range(options.rounds):
+            before_round(number)
             for size in options.sizes.split(","):
                 for clients in map(int, options.clients.split(",")):
                     for server, form in [(s, f) for s in servers for f in forms_of(s, options.forms.split(","))]:

@@ -31,36 +31,70 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(text(cell) for cell in row) + " |" for row in rows])
 
 
+def middle(values):
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
 def medians(rows, keys, figures):
     """One row for each combination of the keys, of the medians of the figures."""
     found = {}
     for row in rows:
         found.setdefault(tuple(row[key] for key in keys), []).append(row)
-    return [dict(zip(keys, key)) | {f: statistics.median(row[f] for row in group) for f in figures} for key, group in found.items()]
+    return [dict(zip(keys, key)) | {f: middle(row[f] for row in group) for f in figures} for key, group in found.items()]
 
 
 SCORE = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms_per_request", "rss_mib")
+RATIOS = ("of_bound", "of_peer", "of_tutorial")
+
+
+def bound_ms(alone):
+    """ms a request that cannot be avoided, both cores busy: embedding and search at their best batch, and decoding. HTTP is free."""
+    return min(alone["embed_ms"].values()) + alone["search_ms"]["8"] + alone["decode_ms"]["224x224"] / 2
+
+
+def one_ms(alone):
+    """ms that one request takes where nothing is batched."""
+    return alone["embed_ms"]["1"] + alone["search_ms"]["1"] + alone["decode_ms"]["224x224"]
+
+
+def with_ratios(figures):
+    """The measurements, each with its ratios to what was measured in the same round: the machine is not always as fast."""
+    rows = figures["measurements"]
+    rates = {(r["round"], r["size"], r["clients"], r["contestant"]): r["requests_per_second"] for r in rows}
+    bounds = {(b["round"], b["contestant"]): bound_ms(b) for b in figures.get("bounds", ())}
+
+    def ratios(row):
+        rate, name = row["requests_per_second"], row["contestant"]
+        bound = bounds.get((row["round"], name))
+        others = [rates.get((row["round"], row["size"], row["clients"], other)) for other in (PEERS.get(name), "tutorial")]
+        return dict(zip(RATIOS, (rate * bound / 1e3 if bound else None, *(rate / other if other else None for other in others))))
+
+    return [row | ratios(row) for row in rows]
 
 
 def score_rows(figures):
-    return medians(figures["measurements"], ("size", "clients", "contestant"), SCORE)
+    return medians(with_ratios(figures), ("size", "clients", "contestant"), SCORE + RATIOS)
 
 
-def bounds(workloads):
-    """ms a request that cannot be avoided, both cores busy: embedding and search at their best batch, and decoding."""
-    stages = figures_of(workloads, "stages") or {}
-    search = (figures_of(workloads, "search") or {}).get("driftd") or {}
-    ms = {row["kind"]: row["ms"] for row in search.get("results", ()) if row["rows"] == 100_000}
+def bounds_of(figures):
+    """By contestant, the medians over the rounds of what a request cannot do without."""
     found = {}
-    for name in ("driftd-bf16", "driftd-fp32", "driftd-int8"):
-        stage, kind = stages.get(name), "flat"
-        if not stage or kind not in ms:
-            continue
-        embed = min(stage["embed_ms"].values())
-        found[name] = {"embed": embed, "search": ms[kind]["8"], "decode": stage["decode_ms"]["224x224"] / 2,
-                       "embed_one": stage["embed_ms"]["1"], "search_one": ms[kind]["1"], "decode_one": stage["decode_ms"]["224x224"],
-                       "audit": embed + ms[kind]["64"] + stage["decode_ms"]["640x480"] / 2}  # fmt: skip
-    return found
+    for row in figures.get("bounds", ()):
+        found.setdefault(row["contestant"], []).append(row)
+
+    def stage(rows, name, key):
+        return statistics.median(row[name][key] for row in rows)
+
+    return {
+        name: {
+            "embed": statistics.median(min(r["embed_ms"].values()) for r in rows), "search": stage(rows, "search_ms", "8"),
+            "decode": stage(rows, "decode_ms", "224x224") / 2, "bound": statistics.median(map(bound_ms, rows)),
+            "embed_one": stage(rows, "embed_ms", "1"), "search_one": stage(rows, "search_ms", "1"),
+            "decode_one": stage(rows, "decode_ms", "224x224"), "one": statistics.median(map(one_ms, rows)),
+        }
+        for name, rows in found.items()
+    }  # fmt: skip
 
 
 def figures_of(workloads, name):
@@ -71,27 +105,23 @@ def score_section(workloads):
     figures = figures_of(workloads, "score")
     if not figures:
         return ""
-    rows, limit = score_rows(figures), bounds(workloads)
-    by = {(row["clients"], row["contestant"]): row for row in rows}
-    lines = []
-    for row in rows:
-        bound = limit.get(row["contestant"])
-        per_second = 1e3 / (bound["embed"] + bound["search"] + bound["decode"]) if bound else None
-        peer = by.get((row["clients"], PEERS.get(row["contestant"])))
-        base = by.get((row["clients"], "tutorial"))
-        rate = row["requests_per_second"]
-        lines.append([row["contestant"], row["clients"], rate, row["p50_ms"], row["p99_ms"], row["cpu_ms_per_request"], row["rss_mib"],
-                      rate / per_second if per_second else None, rate / peer["requests_per_second"] if peer else None,
-                      rate / base["requests_per_second"] if base and base["requests_per_second"] else None])  # fmt: skip
+    rows, limits = score_rows(figures), bounds_of(figures)
     head = ("contestant", "clients", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "RSS MiB", "of the bound", "x openvino", "x tutorial")
-    bound_text = "; ".join(
-        f"{name}: {b['embed']:.1f} + {b['search']:.1f} + {b['decode']:.2f} ms, {1e3 / (b['embed'] + b['search'] + b['decode']):.0f} req/s; alone "
-        f"{b['embed_one']:.1f} + {b['search_one']:.1f} + {b['decode_one']:.2f} = {b['embed_one'] + b['search_one'] + b['decode_one']:.1f} ms"
-        for name, b in limit.items()
-    )
+    lines = [[row["contestant"], row["clients"], *(row[key] for key in SCORE + RATIOS)] for row in rows]
     agreed = ", ".join(f"{name} {a['same_nearest']} of {a['images']}" for name, a in figures["agreement"].items())
-    bound = f"The bound is the best embedding, search and decoding alone, HTTP for nothing ({bound_text})." if limit else "Without the workload `search` there is no bound."
-    return (f"## Scoring, 224 x 224, closed loop\n\n{table(head, lines)}\n\n{bound} Same nearest neighbour as the tutorial stack: {agreed}.\n")  # fmt: skip
+    parts = [f"## Scoring, 224 x 224, closed loop\n\n{table(head, lines)}\n"]
+    if limits:
+        parts.append(bound_text(rows, limits))
+    return "\n".join([*parts, f"Same nearest neighbour as the tutorial stack: {agreed}.\n"])
+
+
+def bound_text(rows, limits):
+    alone = {row["contestant"]: row["p50_ms"] for row in rows if row["clients"] == 1}
+    head = ("", "embed", "search", "decode", "the bound, req/s", "one request alone: embed", "search", "decode", "sum", "p50 of one client, x the sum")
+    lines = [[name, b["embed"], b["search"], b["decode"], 1e3 / b["bound"], b["embed_one"], b["search_one"], b["decode_one"], b["one"],
+              alone[name] / b["one"] if name in alone else None] for name, b in limits.items()]  # fmt: skip
+    return ("The bound, in ms: embedding and search at their best batch and half the decoding (two cores), HTTP for nothing; measured before\n"
+            f"each round, as ratios are taken within a round. Medians over the rounds.\n\n{table(head, lines)}\n")  # fmt: skip
 
 
 def stages_section(workloads):
@@ -104,14 +134,25 @@ def stages_section(workloads):
     return f"## Stages alone\n\n{table(head, rows)}\n\nDecoding is from bytes to the model's input; driftd's measures the image's properties, too.\n"
 
 
+def audit_bounds(workloads):
+    """ms an image of a batch audit that cannot be avoided, by contestant."""
+    stages, score = figures_of(workloads, "stages") or {}, figures_of(workloads, "score") or {}
+    found = {}
+    for row in score.get("bounds", ()):
+        if row["contestant"] in stages:
+            decode = stages[row["contestant"]]["decode_ms"]["640x480"]
+            found.setdefault(row["contestant"], []).append(min(row["embed_ms"].values()) + row["search_ms"]["64"] + decode / 2)
+    return {name: statistics.median(all_ms) for name, all_ms in found.items()}
+
+
 def audit_section(workloads):
     figures = figures_of(workloads, "audit")
     if not figures:
         return ""
-    limit, rows = bounds(workloads), []
+    limit, rows = audit_bounds(workloads), []
     for name, row in figures.items():
         rate, peer = row["images_per_second"], figures.get(PEERS.get(name))
-        rows.append([name, rate, rate * limit[name]["audit"] / 1e3 if name in limit else None, rate / peer["images_per_second"] if peer else None])
+        rows.append([name, rate, rate * limit[name] / 1e3 if name in limit else None, rate / peer["images_per_second"] if peer else None])
     return f"## Batch audit, 640 x 480\n\n{table(('', 'images/s', 'of the bound', 'x openvino'), rows)}\n"
 
 
@@ -171,9 +212,9 @@ def draw(workloads, path):
         mine = {row["clients"]: row["requests_per_second"] for row in rows if row["contestant"] == name}
         places = [position + (i - (len(names) - 1) / 2) * 0.8 / len(names) for position in range(len(clients))]
         axes.bar(places, [mine.get(c, 0) for c in clients], 0.75 / len(names), label=name, color=COLOURS.get(name))
-    for name, bound in bounds(workloads).items():
+    for name, bound in bounds_of(figures_of(workloads, "score") or {}).items():
         if name in names:
-            axes.axhline(1e3 / (bound["embed"] + bound["search"] + bound["decode"]), color=COLOURS.get(name), linewidth=1, linestyle="--")
+            axes.axhline(1e3 / bound["bound"], color=COLOURS.get(name), linewidth=1, linestyle="--")
     axes.set_xticks(range(len(clients)), [f"{c} clients" if c > 1 else "1 client" for c in clients])
     axes.set_ylabel("requests per second (dashed: the bound)")
     if names:

@@ -59,13 +59,29 @@ def search(options, failures):
     return {"driftd": ours, "libraries": [row for row in theirs if "error" not in row]}
 
 
+def alone(options, name, folders):
+    """A driftd contestant's decoding, embedding and searching, each alone: what a request cannot do without."""
+    variant = name.removeprefix("driftd-")
+    command = [options.build / "tests/bench/hot_path_bench", preparing.bundle(options.build, variant.partition("-")[0]), *folders]
+    return last_json(call(*command, "--reference", preparing.reference(options.build, variant)))
+
+
 def score(options, failures):
-    """The closed loop of race.py: all contestants in turn, at 1, 8 and 32 clients."""
+    """The closed loop of race.py: all contestants in turn, at 1, 8 and 32 clients; before each round the bound of ours, so that both
+    are measured on a machine as fast."""
+    bounds = []
+
+    def before_round(number):
+        for name in [n for n in options.contestants.split(",") if n.startswith("driftd")]:
+            figures = named(failures, name, lambda name=name: alone(options, name, [preparing.photographs() / SIZES[0]]))
+            if figures:
+                bounds.append({"round": number, "contestant": name} | figures)
+
     arguments = ["--build", str(options.build), "--sizes", SIZES[0], "--forms", "raw", "--seconds", str(options.seconds),
                  "--rounds", str(options.rounds), "--contestants", options.contestants]  # fmt: skip
-    result = race.run(race.parse(arguments))
+    result = race.run(race.parse(arguments), before_round)
     failures |= result.pop("failures")
-    return result
+    return result | {"bounds": bounds}
 
 
 def sizes(options, failures):
