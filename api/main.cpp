@@ -1,8 +1,4 @@
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <exception>
 #include <iostream>
 
@@ -33,16 +29,6 @@ int exit_code_of(driftd::Errc code) {
   return 1;
 }
 
-// OpenMP's threads spin while they wait for the next batch. That costs power and, as soon as anything else wants the
-// cores, most of the speed: LibTorch's two threads beside two busy decoders ran seven times slower. The OpenMP library
-// reads the setting once, when it is loaded, so the program starts itself again with it; a user's own OMP_WAIT_POLICY
-// stands. Goes on as it is when that fails.
-void wait_without_spinning(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::execv("/proc/self/exe", argv);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -65,7 +51,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (!app.got_subcommand("config")) wait_without_spinning(argv);
   try {
     return chosen();
   } catch (const driftd::Error& error) {
