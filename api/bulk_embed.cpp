@@ -1,8 +1,11 @@
 #include "api/bulk_embed.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <future>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -14,6 +17,8 @@ namespace driftd::api {
 namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = 256ULL << 20;  // of one image file
+constexpr std::size_t kAhead = 2 * kEmbedChunk;  // images that are begun and not handed on, at most
+constexpr std::size_t kReadAhead = 16;           // files that the system is asked for before they are opened
 
 struct Item {
   Embedded result;
@@ -56,50 +61,138 @@ Item prepare_file(const ImageSource& source, const embed::Preprocess& spec) {
   return item;
 }
 
-std::vector<Item> prepare_chunk(std::span<const ImageSource> sources, const embed::Preprocess& spec) {
-  std::vector<Item> items(sources.size());
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (auto i = next++; i < sources.size(); i = next++) items[i] = prepare_file(sources[i], spec);
-  };
-  std::vector<std::future<void>> helpers;
-  for (unsigned t = 1; t < std::max(1U, std::thread::hardware_concurrency()); ++t)
-    helpers.push_back(std::async(std::launch::async, work));
-  work();
-  for (auto& helper : helpers) helper.get();
-  return items;
-}
-
-void embed_chunk(std::vector<Item>& items, const embed::Bundle& bundle, embed::Embedder& embedder) {
-  Matrix batch{0, bundle.preprocess.tensor_size()};
-  std::vector<Item*> good;
-  for (auto& item : items) {
-    if (item.tensor.empty()) continue;
-    batch.data.insert(batch.data.end(), item.tensor.begin(), item.tensor.end());
-    batch.rows += 1;
-    good.push_back(&item);
+// A team with one thread for each core does all the work, so that no thread waits for a core: whoever is free embeds a
+// batch that is complete, or else prepares the next image. The caller's thread hands the results on, in order.
+class Team {
+ public:
+  Team(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder)
+      : sources_{sources},
+        bundle_{bundle},
+        embedder_{embedder},
+        batch_size_{std::clamp<std::size_t>(embedder.preferred_batch(), 1, kEmbedChunk)},
+        items_(std::min(kAhead, sources.size())) {
+    for (unsigned t = 0; t < std::max(1U, std::thread::hardware_concurrency()); ++t)
+      threads_.emplace_back([this] { work(); });
   }
-  if (good.empty()) return;
-  const auto vectors = embedder.embed(batch);
-  for (std::size_t i = 0; i < good.size(); ++i)
-    good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
-}
+  ~Team() {
+    stop({});
+    for (auto& thread : threads_) thread.join();
+  }
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  // The results of the images from `first` on that were embedded together. Throws what a thread threw.
+  std::vector<Item> wait_for(std::size_t first) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return stopping_ || batches_[first].embedded; });
+    if (failure_) std::rethrow_exception(failure_);
+    std::vector<Item> items;
+    for (handed_on_ = first; handed_on_ < end_of(first); ++handed_on_) items.push_back(std::move(item(handed_on_)));
+    batches_.erase(first);
+    changed_.notify_all();
+    return items;
+  }
+
+ private:
+  struct Batch {
+    std::size_t prepared = 0;
+    bool embedded = false;
+  };
+
+  // Batches are counted anew in each block, so that a run that is resumed at a block makes the same ones.
+  [[nodiscard]] std::size_t begin_of(std::size_t image) const {
+    return image - image % kEmbedChunk % batch_size_;
+  }
+  [[nodiscard]] std::size_t end_of(std::size_t first) const {
+    return std::min({first + batch_size_, (first / kEmbedChunk + 1) * kEmbedChunk, sources_.size()});
+  }
+  [[nodiscard]] Item& item(std::size_t image) { return items_[image % items_.size()]; }
+  [[nodiscard]] bool may_prepare() const { return next_ < std::min(handed_on_ + kAhead, sources_.size()); }
+
+  void work() try {
+    std::unique_lock lock{mutex_};
+    for (;;) {
+      changed_.wait(lock, [&] { return stopping_ || !complete_.empty() || may_prepare(); });
+      if (stopping_) return;
+      if (!complete_.empty()) {
+        const std::size_t first = complete_.front();
+        complete_.pop_front();
+        lock.unlock();
+        embed(first, end_of(first));
+        lock.lock();
+        batches_[first].embedded = true;
+      } else {
+        const std::size_t image = next_++;
+        lock.unlock();
+        if (image + kReadAhead < sources_.size()) read_ahead(sources_[image + kReadAhead].path);
+        item(image) = prepare_file(sources_[image], bundle_.preprocess);
+        lock.lock();
+        const std::size_t first = begin_of(image);
+        if (++batches_[first].prepared < end_of(first) - first) continue;
+        complete_.push_back(first);
+      }
+      changed_.notify_all();
+    }
+  } catch (...) {
+    stop(std::current_exception());
+  }
+
+  void stop(std::exception_ptr failure) {
+    const std::lock_guard lock{mutex_};
+    stopping_ = true;
+    if (!failure_) failure_ = std::move(failure);
+    changed_.notify_all();
+  }
+
+  void embed(std::size_t first, std::size_t end) {
+    Matrix images{0, bundle_.preprocess.tensor_size()};
+    std::vector<Item*> good;
+    for (std::size_t i = first; i < end; ++i) {
+      auto& tensor = item(i).tensor;
+      if (tensor.empty()) continue;
+      images.data.insert(images.data.end(), tensor.begin(), tensor.end());
+      images.rows += 1;
+      tensor = {};
+      good.push_back(&item(i));
+    }
+    if (good.empty()) return;
+    const auto vectors = embedder_.embed_alone(images);
+    for (std::size_t i = 0; i < good.size(); ++i)
+      good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
+  }
+
+  // Constant after construction
+  const std::span<const ImageSource> sources_;
+  const embed::Bundle& bundle_;
+  embed::Embedder& embedder_;
+  const std::size_t batch_size_;
+
+  // An item belongs to the thread that prepares it, then to the one that embeds its batch, then to the caller
+  std::vector<Item> items_;
+
+  std::mutex mutex_;  // guards the rest
+  std::condition_variable changed_;
+  std::map<std::size_t, Batch> batches_;  // that are begun and not handed on, by their first image
+  std::deque<std::size_t> complete_;      // the first images of batches that wait to be embedded
+  std::size_t next_ = 0;                  // to be prepared
+  std::size_t handed_on_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr failure_;
+
+  std::vector<std::thread> threads_;  // last: they use all of the above
+};
 
 }  // namespace
 
 void embed_all(std::span<const ImageSource> sources, const embed::Bundle& bundle, embed::Embedder& embedder,
                const EmbeddedSink& sink) {
-  const auto chunk_at = [&](std::size_t first) {
-    const auto part = sources.subspan(first, std::min(kEmbedChunk, sources.size() - first));
-    return std::async(std::launch::async, [part, &bundle] { return prepare_chunk(part, bundle.preprocess); });
-  };
   if (sources.empty()) return;
-  auto ahead = chunk_at(0);
-  for (std::size_t first = 0; first < sources.size(); first += kEmbedChunk) {
-    auto items = ahead.get();
-    if (first + kEmbedChunk < sources.size()) ahead = chunk_at(first + kEmbedChunk);
-    embed_chunk(items, bundle, embedder);
-    for (auto& item : items) sink(std::move(item.result));
+  Team team{sources, bundle, embedder};
+  for (std::size_t done = 0; done < sources.size();) {
+    for (auto& item : team.wait_for(done)) {
+      sink(std::move(item.result));
+      ++done;
+    }
   }
 }
 

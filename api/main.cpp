@@ -1,8 +1,4 @@
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <exception>
 #include <iostream>
 
@@ -33,21 +29,6 @@ int exit_code_of(driftd::Errc code) {
   return 1;
 }
 
-// How often a thread of OpenMP looks for the next loop before it sleeps: a tenth of a millisecond.
-constexpr const char* kLooks = "10000";
-
-// OpenMP's threads spin for milliseconds when they have nothing to do, and take a core from decoding and search:
-// LibTorch's two threads beside two busy decoders ran seven times slower. Asleep at once, they are woken for each of a
-// model's loops: a lone image in int8 takes 8.4 ms instead of 6. So they spin for as long as the pause between two
-// loops. The OpenMP library reads the setting once, when it is loaded, so the program starts itself again with it; a
-// user's own settings stand. Goes on as it is when that fails.
-void wait_without_spinning_long(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::setenv("GOMP_SPINCOUNT", kLooks, 1);
-  ::execv("/proc/self/exe", argv);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,7 +51,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (!app.got_subcommand("config")) wait_without_spinning_long(argv);
   try {
     return chosen();
   } catch (const driftd::Error& error) {

@@ -78,6 +78,13 @@ std::vector<std::uint8_t> read_file(const fs::path& path, std::uintmax_t limit) 
   return read_whole<std::vector<std::uint8_t>>(path, limit);
 }
 
+void read_ahead(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return;
+  (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+  ::close(fd);
+}
+
 std::string read_text(const fs::path& path, std::uintmax_t limit) {
   return read_whole<std::string>(path, limit);
 }
