@@ -1,9 +1,9 @@
 // What a request cannot do without, each alone: from bytes to tensor, through the model, and the search. One JSON
 // object on standard output.
 //
-// decode_ms: CPU time of one thread for an image, median over the folder's images. embed_ms: time for an image when so
-// many are embedded in one call, the least of the runs. search_ms: time for each of so many queries in one call, the
-// least of the runs; the queries are the first folder's images.
+// decode_ms: CPU time of one thread for an image. embed_ms: time for an image when so many are embedded in one call.
+// search_ms: time for each of so many queries in one call; the queries are the first folder's images. All are medians:
+// the least says what a machine can do that other work leaves alone, and a service beside it has no such luck.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -12,9 +12,9 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
-#include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/pipeline.hpp"
@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 using namespace driftd;
 
 constexpr int kDecodeRuns = 5;
-constexpr int kRuns = 10;
+constexpr int kRuns = 15;
 constexpr std::size_t kEmbedBatches[] = {1, 2, 4, 8, 16};
 constexpr std::size_t kSearchBatches[] = {1, 8, 64};
 
@@ -48,6 +48,12 @@ double thread_ms() {
   return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
 }
 
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
 double decode_ms(const fs::path& folder, const embed::Preprocess& spec) {
   std::vector<double> times;
   for (const auto& file : files_of(folder)) {
@@ -58,19 +64,17 @@ double decode_ms(const fs::path& folder, const embed::Preprocess& spec) {
       times.push_back(thread_ms() - start);
     }
   }
-  std::ranges::nth_element(times, times.begin() + times.size() / 2);
-  return times[times.size() / 2];
+  return median(std::move(times));
 }
 
-double least_ms(const std::function<void()>& call) {
-  double best = std::numeric_limits<double>::infinity();
+double usual_ms(const std::function<void()>& call) {
+  std::vector<double> times;
   for (int i = 0; i < kRuns; ++i) {
     const auto start = std::chrono::steady_clock::now();
     call();
-    const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::min(best, elapsed.count());
+    times.push_back(std::chrono::duration<double, std::milli>{std::chrono::steady_clock::now() - start}.count());
   }
-  return best;
+  return median(std::move(times));
 }
 
 // `count` rows, those of `some` over and over.
@@ -85,7 +89,7 @@ void print_each(const char* name, std::span<const std::size_t> batches, const st
   std::cout << ", \"" << name << "\": {";
   for (const std::size_t batch : batches) {
     const Matrix some = repeated(rows, batch);
-    const double each = least_ms([&] { call(some); }) / static_cast<double>(batch);
+    const double each = usual_ms([&] { call(some); }) / static_cast<double>(batch);
     std::cout << (batch == batches.front() ? "" : ", ") << '"' << batch << "\": " << each;
   }
   std::cout << '}';
