@@ -1,6 +1,7 @@
 #include "index/ann.hpp"
 
 #include <faiss/IndexFlat.h>
+#include <faiss/IndexFlatCodes.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/FaissException.h>
@@ -21,6 +22,7 @@
 #include "core/guarded.hpp"
 #include "index/faiss_index.hpp"
 #include "index/gpu.hpp"
+#include "index/huge_pages.hpp"
 #include "index/scan.hpp"
 #include "index/sketch.hpp"
 
@@ -97,7 +99,7 @@ struct Ann::Impl {
   std::unique_ptr<faiss::Index> index;
   faiss::IndexIVF* cells;  // the index, where the kind has cells
 
-  std::optional<Sketch> sketch;  // of a flat index that is large enough
+  std::optional<Sketch> sketch;  // of whole vectors, where there are enough
 
   std::unique_ptr<GpuCopies> copies;
   mutable Guarded<std::string> fallback;  // why the copies do not answer
@@ -121,15 +123,24 @@ struct Ann::Impl {
     if (kind == Kind::sq8) return nearest(queries, k, search_bytes(queries, k, allowed), count, allowed);
     if (count == 0 || (allowed != nullptr && count <= usually_read()))
       return scan(queries, size(), reader(), k, allowed);
-    return nearest(queries, k, search_cells(queries, k, allowed, options.all_cells), count, allowed);
+    const auto nprobe = options.all_cells ? cells->nlist : cells->nprobe;
+    const auto chosen = choose_cells(queries, nprobe);
+    if (sketch) {
+      if (const auto candidates = sketch->candidates(queries, k, allowed, chosen))
+        return nearest(queries, k, *candidates, count, allowed);
+    }
+    return nearest(queries, k, search_cells(queries, k, allowed, chosen), count, allowed);
   }
 
   [[nodiscard]] MatrixView flat_rows() const {
     return {size(), dimension(), static_cast<const faiss::IndexFlat&>(*index).get_xb()};
   }
 
-  // After rows first, first + 1 and so on were added.
-  void make_sketch(std::size_t first) {
+  // What a search needs that neither adding rows first, first + 1 and so on nor reading makes.
+  void finish(std::size_t first) {
+    if (cells != nullptr) return finish_cells();
+    const auto& codes = static_cast<const faiss::IndexFlatCodes&>(*index).codes;
+    collapse_to_huge_pages(codes.data(), codes.size());
     if (kind != Kind::flat || !Sketch::pays(size(), dimension())) return;
     const auto rows = flat_rows();
     if (sketch) {
@@ -219,15 +230,20 @@ struct Ann::Impl {
                 allowed);
   }
 
-  // IndexIVF::search() in two steps: the centroids by our own scan, which chooses the same cells for one query and for
-  // many, and the cells with statistics of our own: FAISS adds to its global ones without a lock. Where there are more
-  // cores than queries, a query's cells are dealt to several searches, whose candidates are returned side by side.
-  [[nodiscard]] Neighbours search_cells(MatrixView queries, std::size_t k, const RowMask* mask, bool all_cells) const {
+  // As many for each query, the nearest first, by our own scan, which chooses the same for one query and for many.
+  [[nodiscard]] std::vector<std::int64_t> choose_cells(MatrixView queries, std::size_t nprobe) const {
+    const auto& centroids = static_cast<const faiss::IndexFlat&>(*cells->quantizer);
+    return scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, nprobe).rows;
+  }
+
+  // The second half of IndexIVF::search(), with statistics of our own: FAISS adds to its global ones without a lock.
+  // Where there are more cores than queries, a query's cells are dealt to several searches, whose candidates are
+  // returned side by side.
+  [[nodiscard]] Neighbours search_cells(MatrixView queries, std::size_t k, const RowMask* mask,
+                                        std::span<const std::int64_t> chosen) const {
     std::optional<Allowed> allowed;
     if (mask != nullptr) allowed.emplace(*mask);
-    const auto nprobe = all_cells ? cells->nlist : cells->nprobe;
-    const auto& centroids = static_cast<const faiss::IndexFlat&>(*cells->quantizer);
-    const auto chosen = scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, nprobe);
+    const auto nprobe = queries.rows == 0 ? 0 : chosen.size() / queries.rows;
     const auto many = size() / cells->nlist * nprobe * dimension() >= kShared;
     const auto parts = queries.rows == 1 && many ? std::min(nprobe, cores().helpers() + 1) : 1;
     const auto width = k * parts;
@@ -236,7 +252,7 @@ struct Ann::Impl {
       const OneThread alone;
       const auto q = task / parts;
       std::vector<Id> lists;
-      for (auto p = task % parts; p < nprobe; p += parts) lists.push_back(chosen.rows[q * nprobe + p]);
+      for (auto p = task % parts; p < nprobe; p += parts) lists.push_back(chosen[q * nprobe + p]);
       const std::vector<float> unused(lists.size());  // the distances to centroids: of use for inner products only
       faiss::SearchParametersIVF parameters;
       parameters.sel = allowed ? &*allowed : nullptr;
@@ -257,13 +273,22 @@ struct Ann::Impl {
     return space.data();
   }
 
-  // What a search needs that neither adding nor reading makes, and no more memory than the vectors take.
+  // No more memory than the vectors take, and a way from a row to its place in a cell.
   void finish_cells() {
     auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
     for (auto& codes : lists.codes) codes.shrink_to_fit();
     for (auto& ids : lists.ids) ids.shrink_to_fit();
     cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
-    cells->make_direct_map();                // from a row to its place in a cell
+    cells->make_direct_map();
+    sketch.reset();
+    if (kind != Kind::ivf || !Sketch::pays(size(), dimension())) return;
+    std::vector<Cell> all;
+    for (std::size_t list = 0; list < cells->nlist; ++list) {
+      const auto count = lists.ids[list].size();
+      const auto* vectors = reinterpret_cast<const float*>(lists.codes[list].data());
+      all.push_back({{count, dimension(), vectors}, {lists.ids[list].data(), count}});
+    }
+    sketch.emplace(all);
   }
 };
 
@@ -329,9 +354,8 @@ Ann Ann::converted(Kind kind) const {
     if (kind == Kind::fp16) check_range(std::span{vectors, size() * dimension()});
     impl->index->train(impl_->index->ntotal, vectors);
     impl->index->add(impl_->index->ntotal, vectors);
-    if (impl->cells != nullptr) impl->finish_cells();
+    impl->finish(0);
   });
-  impl->make_sketch(0);
   return Ann{std::move(impl)};
 }
 
@@ -360,8 +384,10 @@ void Ann::add(MatrixView vectors) {
     impl_->fallback.with([](std::string& reason) { reason = "vectors were added since the index was placed"; });
   }
   const auto first = size();
-  guarded("add vectors", [&] { impl_->index->add(static_cast<Id>(vectors.rows), vectors.data); });
-  impl_->make_sketch(first);
+  guarded("add vectors", [&] {
+    impl_->index->add(static_cast<Id>(vectors.rows), vectors.data);
+    impl_->finish(first);
+  });
 }
 
 Neighbours Ann::search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
@@ -387,8 +413,7 @@ void Ann::write(const std::filesystem::path& path) const {
 Ann Ann::read(const std::filesystem::path& path, std::size_t dimension, std::size_t size) {
   auto [kind, index] = read_faiss_index(path, dimension, size);
   auto impl = std::make_unique<Impl>(kind, std::move(index));
-  if (impl->cells != nullptr) guarded("map rows to cells", [&] { impl->finish_cells(); });
-  impl->make_sketch(0);
+  guarded("prepare the index", [&] { impl->finish(0); });
   return Ann{std::move(impl)};
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 #include "core/crew.hpp"
 
@@ -141,16 +142,43 @@ struct Sketch::Shortlist {
 
 Sketch::Sketch(MatrixView rows, const SketchKernel& kernel)
     : kernel_{kernel}, centre_(rows.cols), quads_{padded(rows.cols) / 4} {
-  const auto step = std::max<std::size_t>(1, rows.rows / kCentreRows);
-  std::vector<double> total(rows.cols);
+  const Cell all{rows, {}};
+  set_centre({&all, 1});
+  add(rows);
+}
+
+Sketch::Sketch(std::span<const Cell> cells, const SketchKernel& kernel)
+    : kernel_{kernel}, centre_(cells.front().vectors.cols), quads_{padded(centre_.size()) / 4} {
+  set_centre(cells);
+  for (const auto& cell : cells) {
+    cells_.push_back(static_cast<std::uint32_t>(rows_.size() / kSketchRows));
+    count_ += cell.rows.size();
+    rows_.insert(rows_.end(), cell.rows.begin(), cell.rows.end());
+    rows_.resize(padded(rows_.size()), -1);
+  }
+  cells_.push_back(static_cast<std::uint32_t>(rows_.size() / kSketchRows));
+  make_room(rows_.size());
+  cores().each(cells.size(), [&](std::size_t c) { code_rows(cells[c].vectors, cells_[c] * kSketchRows); });
+}
+
+void Sketch::set_centre(std::span<const Cell> cells) {
+  std::size_t all = 0;
+  for (const auto& cell : cells) all += cell.vectors.rows;
+  const auto step = std::max<std::size_t>(1, all / kCentreRows);
+  std::vector<double> total(centre_.size());
+  std::size_t seen = 0;
   std::size_t count = 0;
-  for (std::size_t i = 0; i < rows.rows; i += step, ++count)
-    for (std::size_t j = 0; j < rows.cols; ++j) total[j] += rows.row(i)[j];
-  for (std::size_t j = 0; j < rows.cols && count > 0; ++j) {
+  for (const auto& cell : cells) {
+    for (std::size_t i = 0; i < cell.vectors.rows; ++i, ++seen) {
+      if (seen % step != 0) continue;
+      ++count;
+      for (std::size_t j = 0; j < total.size(); ++j) total[j] += cell.vectors.row(i)[j];
+    }
+  }
+  for (std::size_t j = 0; j < total.size() && count > 0; ++j) {
     const auto mean = static_cast<float>(total[j] / static_cast<double>(count));
     centre_[j] = std::isfinite(mean) ? mean : 0;
   }
-  add(rows);
 }
 
 bool Sketch::pays(std::size_t rows, std::size_t dimension) {
@@ -158,30 +186,45 @@ bool Sketch::pays(std::size_t rows, std::size_t dimension) {
 }
 
 void Sketch::add(MatrixView rows) {
-  assert(rows.cols == centre_.size() || rows.rows == 0);
+  assert(cells_.empty() && (rows.cols == centre_.size() || rows.rows == 0));
   const auto first = count_;
   count_ += rows.rows;
-  const auto blocks = (count_ + kSketchRows - 1) / kSketchRows;
-  codes_.resize(blocks * kSketchRows * quads_ * 4, static_cast<std::uint8_t>(kMiddle));
-  for (auto* values : {&scale_, &norm_, &error_}) values->resize(blocks * kSketchRows);
-  const auto begin = first / kSketchRows;
-  cores().each((blocks - begin + kBlocksATime - 1) / kBlocksATime, [&](std::size_t part) {
-    std::vector<float> centred(quads_ * 4);
-    std::vector<std::uint8_t> codes(quads_ * 4);
-    const auto from = std::max(first, (begin + part * kBlocksATime) * kSketchRows);
-    const auto to = std::min(count_, (begin + (part + 1) * kBlocksATime) * kSketchRows);
-    for (auto i = from; i < to; ++i) {
-      const auto row = rows.row(i - first);
-      std::ranges::transform(row, centre_, centred.begin(), std::minus{});
-      const auto coded = code(centred, codes.data());
-      scale_[i] = coded.scale;
-      norm_[i] = coded.norm * (1 - kRounding);
-      error_[i] = coded.error;
-      auto* out = codes_.data() + (i / kSketchRows * quads_ * kSketchRows + i % kSketchRows) * 4;
-      for (std::size_t quad = 0; quad < quads_; ++quad)
-        std::memcpy(out + quad * kSketchRows * 4, codes.data() + quad * 4, 4);
-    }
+  make_room(padded(count_));
+  constexpr std::size_t kRowsATime = kBlocksATime * kSketchRows;
+  cores().each((rows.rows + kRowsATime - 1) / kRowsATime, [&](std::size_t part) {
+    const auto from = part * kRowsATime;
+    const auto some = std::min(kRowsATime, rows.rows - from);
+    code_rows({some, rows.cols, rows.row(from).data()}, first + from);
   });
+}
+
+// places: a multiple of kSketchRows.
+void Sketch::make_room(std::size_t places) {
+  codes_.resize(places * quads_ * 4, static_cast<std::uint8_t>(kMiddle));
+  for (auto* values : {&scale_, &norm_, &error_}) values->resize(places);
+}
+
+// Rows into the places from `place` on.
+void Sketch::code_rows(MatrixView rows, std::size_t place) {
+  std::vector<float> centred(quads_ * 4);
+  std::vector<std::uint8_t> codes(quads_ * 4);
+  for (std::size_t r = 0; r < rows.rows; ++r, ++place) {
+    const auto row = rows.row(r);
+    std::ranges::transform(row, centre_, centred.begin(), std::minus{});
+    const auto coded = code(centred, codes.data());
+    scale_[place] = coded.scale;
+    norm_[place] = coded.norm * (1 - kRounding);
+    error_[place] = coded.error;
+    auto* out = codes_.data() + (place / kSketchRows * quads_ * kSketchRows + place % kSketchRows) * 4;
+    for (std::size_t quad = 0; quad < quads_; ++quad)
+      std::memcpy(out + quad * kSketchRows * 4, codes.data() + quad * 4, 4);
+  }
+}
+
+// -1 where there is none.
+std::int64_t Sketch::row_at(std::size_t place) const {
+  if (!cells_.empty()) return rows_[place];
+  return place < count_ ? static_cast<std::int64_t>(place) : -1;
 }
 
 SketchBlock Sketch::block(std::size_t number) const {
@@ -211,28 +254,28 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
   return query;
 }
 
-// Adds the rows of a block that may be among the nearest to what was found.
-void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Shortlist> found,
-                     const RowMask* allowed) const {
+// Adds the rows of a block that may be among the nearest to what was found for the queries that ask for it.
+void Sketch::compare(std::size_t number, std::span<const std::uint32_t> asking, std::span<Query> queries,
+                     std::span<Shortlist> found, const RowMask* allowed) const {
   const auto rows = block(number);
   float squared[kSketchQueries * kSketchRows];
   std::uint16_t close[kSketchQueries];
   SketchQuery some[kSketchQueries];
-  for (std::size_t first = 0; first < queries.size(); first += kSketchQueries) {
-    const auto count = std::min(kSketchQueries, queries.size() - first);
-    std::copy_n(queries.begin() + static_cast<std::ptrdiff_t>(first), count, some);
+  for (std::size_t first = 0; first < asking.size(); first += kSketchQueries) {
+    const auto count = std::min(kSketchQueries, asking.size() - first);
+    for (std::size_t q = 0; q < count; ++q) some[q] = queries[asking[first + q]];
     kernel_.compare(rows, some, count, quads_, squared, close);
     for (std::size_t q = 0; q < count; ++q) {
       for (unsigned left = close[q]; left != 0; left &= left - 1) {
         const auto r = static_cast<std::size_t>(std::countr_zero(left));
-        const auto row = number * kSketchRows + r;
-        if (row >= count_ || (allowed != nullptr && !allowed->test(row))) continue;
-        auto& query = queries[first + q];
-        auto& list = found[first + q];
+        const auto row = row_at(number * kSketchRows + r);
+        if (row < 0 || (allowed != nullptr && !allowed->test(static_cast<std::size_t>(row)))) continue;
+        auto& query = queries[asking[first + q]];
+        auto& list = found[asking[first + q]];
         if (list.crowded) continue;
         const float estimate = std::max(0.F, squared[q * kSketchRows + r]);
         const float above = std::sqrt(estimate + 3 * kRounding * (rows.norm[r] + query.norm));
-        list.offer({std::sqrt(estimate) - rows.error[r], static_cast<std::int64_t>(row)}, above + rows.error[r]);
+        list.offer({std::sqrt(estimate) - rows.error[r], row}, above + rows.error[r]);
         if (list.most.size() < list.k) continue;
         query.limit = query.limit_of(list.most.front());
         if (list.rows.size() < kMostKept) continue;
@@ -243,15 +286,18 @@ void Sketch::compare(std::size_t number, std::span<Query> queries, std::span<Sho
   }
 }
 
-std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, const RowMask* allowed) const {
+std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, const RowMask* allowed,
+                                             std::span<const std::int64_t> chosen) const {
   assert(k > 0 && queries.cols == centre_.size() && (allowed == nullptr || allowed->size() == count_));
   constexpr std::size_t kFew = 8;  // of so many rows at least one must be allowed: reading those alone is faster
   if (k > kMostK || k > count_ || (allowed != nullptr && allowed->count() < std::max(k, count_ / kFew)))
     return std::nullopt;
   std::vector<std::vector<std::int64_t>> all(queries.rows);
+  const auto cells = queries.rows == 0 ? 0 : chosen.size() / queries.rows;
   for (std::size_t first = 0; first < queries.rows; first += kPass) {
     const auto now = std::min(kPass, queries.rows - first);
-    if (!search({now, queries.cols, queries.row(first).data()}, k, allowed, std::span{all}.subspan(first, now)))
+    if (!search({now, queries.cols, queries.row(first).data()}, k, allowed, chosen.subspan(first * cells, now * cells),
+                std::span{all}.subspan(first, now)))
       return std::nullopt;
   }
   std::size_t width = k;
@@ -262,8 +308,56 @@ std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, 
   return found;
 }
 
+// Blocks to compare with the same queries.
+struct Sketch::Task {
+  std::size_t begin;
+  std::size_t end;
+  std::span<const std::uint32_t> queries;
+};
+
+// What one pass compares, the promising first.
+class Sketch::Plan {
+ public:
+  // All blocks with all queries.
+  Plan(std::size_t queries, std::size_t blocks) : queries_(queries) {
+    std::iota(queries_.begin(), queries_.end(), 0U);
+    add({0, blocks, queries_});
+  }
+  // The cells that each query has chosen; `blocks` holds where each begins, and the end.
+  Plan(std::size_t queries, std::span<const std::int64_t> chosen, std::span<const std::uint32_t> blocks)
+      : queries_(chosen.size()) {
+    std::vector<std::size_t> begin(blocks.size());
+    for (const auto cell : chosen) ++begin[static_cast<std::size_t>(cell) + 1];
+    std::partial_sum(begin.begin(), begin.end(), begin.begin());
+    auto next = begin;
+    std::vector<std::size_t> order;
+    for (std::size_t rank = 0; rank < chosen.size() / queries; ++rank) {
+      for (std::size_t q = 0; q < queries; ++q) {
+        const auto cell = static_cast<std::size_t>(chosen[q * (chosen.size() / queries) + rank]);
+        if (next[cell] == begin[cell]) order.push_back(cell);
+        queries_[next[cell]++] = static_cast<std::uint32_t>(q);
+      }
+    }
+    for (const auto cell : order)
+      add({blocks[cell], blocks[cell + 1], std::span{queries_}.subspan(begin[cell], next[cell] - begin[cell])});
+  }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  [[nodiscard]] std::span<const Task> tasks() const { return tasks_; }
+
+ private:
+  void add(Task task) {
+    for (; task.begin < task.end; task.begin += kBlocksATime)
+      tasks_.push_back({task.begin, std::min(task.end, task.begin + kBlocksATime), task.queries});
+  }
+
+  std::vector<std::uint32_t> queries_;
+  std::vector<Task> tasks_;
+};
+
 // One pass. False where there are too many candidates.
-bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed,
+bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
                     std::span<std::vector<std::int64_t>> out) const {
   std::vector<std::int32_t> quads(queries.rows * quads_);
   std::vector<Query> coded;
@@ -271,23 +365,27 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed,
     coded.push_back(query(queries.row(q), std::span{quads}.subspan(q * quads_, quads_)));
   if (std::ranges::any_of(coded, [](const Query& query) { return !std::isfinite(query.error); })) return false;
 
-  const auto blocks = (count_ + kSketchRows - 1) / kSketchRows;
+  const auto plan =
+      chosen.empty() ? Plan{queries.rows, scale_.size() / kSketchRows} : Plan{queries.rows, chosen, cells_};
+  const auto tasks = plan.tasks();
   const auto team = cores().helpers() + 1;
   std::vector<std::vector<Query>> copies(team, coded);
   std::vector<std::vector<Shortlist>> parts(team, std::vector<Shortlist>(queries.rows, Shortlist{k}));
   std::atomic<std::size_t> next{0};
   cores().each(team, [&](std::size_t member) {
-    for (auto at = next++ * kBlocksATime; at < blocks; at = next++ * kBlocksATime) {
-      for (auto b = at; b < std::min(blocks, at + kBlocksATime); ++b)
-        compare(b, copies[member], parts[member], allowed);
+    for (auto t = next++; t < tasks.size(); t = next++) {
+      for (auto b = tasks[t].begin; b < tasks[t].end; ++b)
+        compare(b, tasks[t].queries, copies[member], parts[member], allowed);
     }
   });
   for (std::size_t q = 0; q < queries.rows; ++q) {
     std::vector<float> most;
     for (const auto& part : parts) most.insert(most.end(), part[q].most.begin(), part[q].most.end());
-    assert(most.size() >= k);
-    std::ranges::nth_element(most, most.begin() + static_cast<std::ptrdiff_t>(k - 1));
-    const auto limit = coded[q].limit_of(most[k - 1]);
+    auto limit = kInfinity;  // where cells hold fewer than k
+    if (most.size() >= k) {
+      std::ranges::nth_element(most, most.begin() + static_cast<std::ptrdiff_t>(k - 1));
+      limit = coded[q].limit_of(most[k - 1]);
+    }
     for (auto& part : parts) {
       if (part[q].crowded) return false;
       for (const auto& row : part[q].rows)

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -47,6 +48,7 @@ struct Options {
   std::vector<std::size_t> rows{1'000, 10'000, 100'000};
   std::vector<std::size_t> batches{1, 8, 64};
   std::vector<std::string> kinds{"flat", "ivf", "fp16", "sq8", "ivfsq8"};
+  std::string vectors;  // a file to write them to
 };
 
 struct Row {  // of the table
@@ -266,6 +268,9 @@ void run(const Options& options) {
     const auto begin = vectors.row(rows).data();
     const Matrix queries{options.queries, options.dimension, {begin, begin + options.queries * options.dimension}};
     const MatrixView base{rows, options.dimension, vectors.data.data()};
+    if (!options.vectors.empty())
+      std::ofstream{options.vectors, std::ios::binary}.write(reinterpret_cast<const char*>(vectors.data.data()),
+                                                             static_cast<std::streamsize>(4 * vectors.data.size()));
     const auto rate = read_rate({base.data, base.rows * base.cols});
     const auto is_faiss = [](const std::string& kind) { return kind.starts_with("faiss"); };
     for (const auto& kind : options.kinds) {
@@ -301,6 +306,7 @@ int main(int argc, char** argv) {
   app.add_option("--kinds", options.kinds, "also: faiss, faiss-blas, its own exact search without and with BLAS")
       ->delimiter(',')
       ->capture_default_str();
+  app.add_option("--vectors", options.vectors, "also write them here, then the queries, as floats, for peers/searches.py");
   CLI11_PARSE(app, argc, argv);
   try {
     run(options);

@@ -1,8 +1,9 @@
 """Search alone, by libraries that one installs with pip: ms a query, recall and memory. Prints a JSON line for each.
 
-usage: python searches.py ROWS BATCHES [LIBRARY,...]
-Vectors are of the same make as those of search_bench: 200 Gaussians in 16 latent dimensions mapped into 512, with noise, of unit
-length; queries are fresh ones. Ten neighbours, as a score needs.
+usage: python searches.py ROWS BATCHES [LIBRARY,...] [VECTORS]
+VECTORS is what `search_bench --vectors` wrote, so that both search the same. Otherwise they are of the same make: 200 Gaussians in 16
+latent dimensions mapped into 512, with noise, of unit length; queries are fresh ones. Ten neighbours, as a score needs. Besides the
+names below, a library may be `faiss RECIPE:NPROBE`, such as `faiss IVF1264_Flat:158`, with _ for the recipe's commas.
 """
 
 import json
@@ -33,11 +34,18 @@ def vectors(rows):
     return make(rows), make(QUERIES)
 
 
-def faiss_of(recipe, blas=None):
+def stored(path, rows):
+    values = np.fromfile(path, np.float32, (rows + QUERIES) * DIMENSION).reshape(-1, DIMENSION)
+    return values[:rows], values[rows:]
+
+
+def faiss_of(recipe, blas=None, nprobe=None):
     def build(data):
         index = faiss.index_factory(DIMENSION, recipe)
         index.train(data)
         index.add(data)
+        if nprobe:
+            index.nprobe = nprobe
 
         def search(queries):
             faiss.omp_set_num_threads(THREADS if len(queries) > 1 else 1)
@@ -78,6 +86,13 @@ LIBRARIES = {
 }
 
 
+def named(library):
+    if library in LIBRARIES:
+        return LIBRARIES[library]
+    recipe, _, nprobe = library.removeprefix("faiss ").partition(":")
+    return faiss_of(recipe.replace("_", ","), nprobe=int(nprobe or 0))
+
+
 def rss_mib():
     with open("/proc/self/statm", encoding="utf-8") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -85,7 +100,7 @@ def rss_mib():
 
 def measure(name, data, queries, truth, batches):
     before, start = rss_mib(), time.perf_counter()
-    search = LIBRARIES[name](data)
+    search = named(name)(data)
     row = {"library": name, "rows": len(data), "build_s": time.perf_counter() - start, "memory_mib": rss_mib() - before, "ms": {}}
     found = np.asarray(search(queries))
     row["recall_at_3"] = float(np.mean([len(set(f[:3]) & set(t[:3])) / 3 for f, t in zip(found, truth)]))
@@ -99,9 +114,9 @@ def measure(name, data, queries, truth, batches):
     return row
 
 
-def main(rows, batches, libraries=",".join(LIBRARIES)):
-    data, queries = vectors(int(rows))
-    truth = np.argsort(-(queries @ data.T), axis=1)[:, :K]
+def main(rows, batches, libraries=",".join(LIBRARIES), file=None):
+    data, queries = stored(file, int(rows)) if file else vectors(int(rows))
+    truth = np.array([np.argsort(-(data @ query))[:K] for query in queries])
     for name in libraries.split(","):
         try:
             print(json.dumps(measure(name, data, queries, truth, list(map(int, batches.split(","))))), flush=True)
