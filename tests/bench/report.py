@@ -152,7 +152,8 @@ def audit_section(workloads):
     limit, rows = audit_bounds(workloads), []
     for name, row in figures.items():
         rate, peer = row["images_per_second"], figures.get(PEERS.get(name))
-        ratio = statistics.median(ours / theirs for ours, theirs in zip(row["rounds"], peer["rounds"], strict=True)) if peer else None
+        pairs = zip(row["rounds"], peer["rounds"], strict=True) if peer else ()
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs) if peer else None
         rows.append([name, rate, rate * limit[name] / 1e3 if name in limit else None, ratio])
     rounds = max(len(row["rounds"]) for row in figures.values())
     return (f"## Batch audit, 640 x 480\n\n{table(('', 'images/s', 'of the bound', 'x openvino'), rows)}\n\n"
