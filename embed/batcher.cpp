@@ -25,14 +25,16 @@ using Queue = BatchQueue<Job>;
 constexpr std::size_t kTogether = 8;
 
 // Throws Error{invalid_argument} when the images differ in size, which the embedder could not notice.
-Matrix gather(const std::vector<Queue::Entry>& entries) {
+// Takes the images out of the entries, so that they are not in memory twice while the model runs.
+Matrix gather(std::vector<Queue::Entry>& entries) {
   const std::size_t size = entries.front().job.image.size();
   Matrix images{0, size};
   images.data.reserve(entries.size() * size);
-  for (const Queue::Entry& entry : entries) {
+  for (Queue::Entry& entry : entries) {
     if (entry.job.image.size() != size)
       throw Error{Errc::invalid_argument, "images of different sizes wait for one model"};
     images.data.insert(images.data.end(), entry.job.image.begin(), entry.job.image.end());
+    entry.job.image = {};
     ++images.rows;
   }
   return images;

@@ -44,19 +44,19 @@ def parse(arguments):
     add("--contestants", default=CONTESTANTS, help=f"default: {CONTESTANTS}")
     add("--seconds", type=int, default=5, help="of each measurement (default: 5)")
     add("--rounds", type=int, default=2, help="of score (default: 2)")
-    add("--images", type=int, default=1024, help="of audit (default: 1024)")
+    add("--images", type=int, default=576, help="of each of three rounds of audit (default: 576)")
     add("--rows", type=whole_numbers, default=[1_000, 10_000, 100_000], help="of search (default: 1000,10000,100000)")
     add("--client-counts", type=whole_numbers, default=[1, 2, 4, 8, 16, 32, 64, 128, 256], help="of concurrency (default: 1 to 256, doubling)")
     add("--streams", type=whole_numbers, default=[1, 100, 1_000, 10_000], help="default: 1,100,1000,10000")
     add("--libraries", nargs="*", default=[], help="of search, separated by commas (default: all)")
-    add("--quick", action="store_true", help="shorter: 3 s, one round, 384 images, fewer libraries")
+    add("--quick", action="store_true", help="shorter: 3 s, one round, 320 images, fewer libraries")
     add("--prepare", action="store_true", help="make what is needed, and measure nothing")
     add("--report", type=pathlib.Path, metavar="FILE", help="measure nothing; write the page from this JSON file")
     add("--out", type=pathlib.Path, default=pathlib.Path("bench.json"), metavar="FILE", help="default: bench.json")
     add("--page", type=pathlib.Path, default=preparing.ROOT / "docs/performance.md", metavar="FILE", help="default: docs/performance.md")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.seconds, options.rounds, options.images = 3, 1, 384
+        options.seconds, options.rounds, options.images = 3, 1, 320
         options.libraries = options.libraries or ["faiss flat,faiss flat blas,faiss sq8,hnswlib m16 ef64,usearch exact f32"]
     return options
 

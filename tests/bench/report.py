@@ -152,8 +152,12 @@ def audit_section(workloads):
     limit, rows = audit_bounds(workloads), []
     for name, row in figures.items():
         rate, peer = row["images_per_second"], figures.get(PEERS.get(name))
-        rows.append([name, rate, rate * limit[name] / 1e3 if name in limit else None, rate / peer["images_per_second"] if peer else None])
-    return f"## Batch audit, 640 x 480\n\n{table(('', 'images/s', 'of the bound', 'x openvino'), rows)}\n"
+        pairs = zip(row["rounds"], peer["rounds"], strict=True) if peer else ()
+        ratio = statistics.median(ours / theirs for ours, theirs in pairs) if peer else None
+        rows.append([name, rate, rate * limit[name] / 1e3 if name in limit else None, ratio])
+    rounds = max(len(row["rounds"]) for row in figures.values())
+    return (f"## Batch audit, 640 x 480\n\n{table(('', 'images/s', 'of the bound', 'x openvino'), rows)}\n\n"
+            f"Medians of {rounds} rounds in turn, ratios within a round; starting up, and filling and emptying queues, counts for neither.\n")  # fmt: skip
 
 
 def start_section(workloads):
