@@ -185,6 +185,14 @@ def test_the_preprocessing_asked_for_is_recorded(export, tmp_path):
 
 
 TINY = ["--factory", "tiny_model:tiny"]
+
+
+def test_programs_are_compiled_for_one_image_and_for_four_unless_told_otherwise():
+    parse = export_script.export_model.parse
+    assert parse(["--out", "x", *TINY]).batches == [1, 4]
+    assert parse(["--out", "x", *TINY, "--batches", "2,16"]).batches == [2, 16]
+
+
 BAD_REQUESTS = {
     "an unknown layer": ([*TINY, "--layer", "pool5"], 2, "it calls: stem, layers, "),
     "a layer that a TorchScript file lacks": (["--torchscript", "traced.pt", "--layer", "layers.9"], 2, "calls: stem"),
