@@ -5,11 +5,13 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "index/sketch.hpp"
 
 namespace driftd::index {
 namespace {
 
-constexpr std::size_t kExactValues = 100'000 * 512;
+constexpr std::size_t kExactValues = 100'000 * 512;  // that a query reads while it costs less than an embedding
+constexpr std::size_t kBytesFirst = 4;               // times as many, where it reads a byte of each instead of a float
 constexpr std::size_t kVectorsPerCell = 39;
 
 }  // namespace
@@ -39,7 +41,9 @@ Kind kind_of(std::string_view name) {
 }
 
 Kind automatic_kind(std::size_t count, std::size_t dimension) {
-  return count <= kExactValues / std::max<std::size_t>(dimension, 1) ? Kind::flat : Kind::ivf;
+  const auto width = std::max<std::size_t>(dimension, 1);
+  const auto values = Sketch::pays(kExactValues / width, width) ? kBytesFirst * kExactValues : kExactValues;
+  return count <= values / width ? Kind::flat : Kind::ivf;
 }
 
 std::size_t cells_for(std::size_t count) {

@@ -349,11 +349,13 @@ void add_index_command(CLI::App& app, Chosen& chosen) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   build_command
-      ->add_option("--kind", options->kind,
-                   "How to search: flat (exact; time grows with the images), ivf (reads the nearest cells only),\n"
-                   "fp16 (half-precision: half of the memory and of the time), sq8 (8-bit codes: a quarter of the\n"
-                   "memory), ivfsq8 (cells of codes),\n"
-                   "auto (flat up to 51.2 million values, 100,000 images x 512; ivf beyond; or by --max-query-ms)")
+      ->add_option(
+          "--kind", options->kind,
+          "How to search: flat (exact; time grows with the images), ivf (reads the nearest cells only),\n"
+          "fp16 (half-precision: half of the memory), sq8 (8-bit codes: a quarter of the\n"
+          "memory), ivfsq8 (cells of codes),\n"
+          "auto (flat up to 51.2 million values, 100,000 images x 512, with AVX-512 VNNI four times as many; ivf\n"
+          "beyond; or by --max-query-ms)")
       ->capture_default_str()
       ->check(CLI::IsMember({"flat", "ivf", "fp16", "sq8", "ivfsq8", "auto"}));
   build_command
