@@ -5,8 +5,8 @@
 // Distances are Euclidean (L2, not squared) to the stored vectors, with the same bits for one query and for a batch,
 // and in every kind that stores the same vector. The quantised kinds store codes: their distances are from the query as
 // it is to the vector that its code stands for. Cost of a query: flat, fp16 and sq8 read every vector, as fast as the
-// memory is read, flat a byte of each value where that is enough (index/sketch.hpp); ivf and ivfsq8 read nlist
-// centroids and about nprobe/nlist of the vectors.
+// memory is read; ivf and ivfsq8 read nlist centroids and about nprobe/nlist of the vectors. Flat and ivf read a byte
+// of each value where that is enough (index/sketch.hpp).
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,7 @@ class Ann {
   [[nodiscard]] Ann converted(Kind kind) const;
 
   // The quantised kinds clamp values outside the range that they learned. Throws Error{invalid_argument} on a wrong
-  // dimension or a value that is not finite.
+  // dimension or a value that is not finite. Cells are prepared anew, a pass over all vectors.
   void add(MatrixView vectors);
 
   // Finds k rows, or all that there are where fewer are allowed: where the cells of a query hold fewer, it reads every

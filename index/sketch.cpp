@@ -365,8 +365,8 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, s
     coded.push_back(query(queries.row(q), std::span{quads}.subspan(q * quads_, quads_)));
   if (std::ranges::any_of(coded, [](const Query& query) { return !std::isfinite(query.error); })) return false;
 
-  const auto plan =
-      chosen.empty() ? Plan{queries.rows, scale_.size() / kSketchRows} : Plan{queries.rows, chosen, cells_};
+  const auto blocks = scale_.size() / kSketchRows;
+  const auto plan = chosen.empty() ? Plan{queries.rows, blocks} : Plan{queries.rows, chosen, cells_};
   const auto tasks = plan.tasks();
   const auto team = cores().helpers() + 1;
   std::vector<std::vector<Query>> copies(team, coded);

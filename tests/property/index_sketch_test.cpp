@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <random>
 
@@ -73,6 +74,54 @@ TEST_CASE("a sketch keeps every row that a scan finds, whatever the shape, the m
   CHECK(std::ranges::all_of(candidates->rows, [&](auto row) {
     return row < 0 || mask == nullptr || mask->test(static_cast<std::size_t>(row));
   }));
+}
+
+TEST_CASE("a sketch in cells keeps every row that a scan of a query's cells finds, and no other cell's") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(take(40, random(1, 1 << 30))));
+  std::mt19937_64 random{seed};
+  const auto cols = 1 + random() % 100;
+  const auto rows = clustered(1 + random() % 2000, cols, 0.5F, random);
+  const auto queries = clustered(1 + random() % 80, cols, 0.5F, random);
+  const auto count = 1 + random() % 20;
+  const auto asked = 1 + random() % count;
+  const auto k = 1 + random() % 10;
+  CAPTURE(seed, cols, rows.rows, queries.rows, count, asked, k);
+  std::vector<std::size_t> cell_of(rows.rows);
+  for (auto& cell : cell_of) cell = random() % count;  // some cells may stay empty
+  std::vector<std::vector<std::int64_t>> members(count);
+  std::vector<Matrix> vectors;
+  std::vector<index::Cell> cells;
+  for (std::size_t i = 0; i < rows.rows; ++i) members[cell_of[i]].push_back(static_cast<std::int64_t>(i));
+  for (std::size_t c = 0; c < count; ++c) {
+    vectors.emplace_back(members[c].size(), cols);
+    for (std::size_t i = 0; i < members[c].size(); ++i)
+      std::ranges::copy(rows.row(static_cast<std::size_t>(members[c][i])), vectors[c].row(i).begin());
+    cells.push_back({vectors[c].view(), members[c]});
+  }
+  std::vector<std::int64_t> chosen;
+  for (std::size_t q = 0; q < queries.rows; ++q) {
+    std::vector<std::int64_t> all(count);
+    std::iota(all.begin(), all.end(), 0);
+    std::ranges::shuffle(all, random);
+    chosen.insert(chosen.end(), all.begin(), all.begin() + static_cast<std::ptrdiff_t>(asked));
+  }
+  const auto candidates = Sketch{cells}.candidates(queries, k, nullptr, chosen);
+  REQUIRE(candidates.has_value() == (k <= rows.rows));
+  if (!candidates) return;
+  for (std::size_t q = 0; q < queries.rows; ++q) {
+    RowMask inside{rows.rows};
+    const auto read = std::span{chosen}.subspan(q * asked, asked);
+    for (std::size_t i = 0; i < rows.rows; ++i)
+      inside.set(i, std::ranges::find(read, static_cast<std::int64_t>(cell_of[i])) != read.end());
+    const MatrixView query{1, cols, queries.row(q).data()};
+    const auto kept = std::span{candidates->rows}.subspan(q * candidates->k, candidates->k);
+    const index::Neighbours mine{candidates->k, {}, {kept.begin(), kept.end()}};
+    auto found = index::scan(query, rows, k, &inside);
+    std::erase(found.rows, -1);
+    found.k = found.rows.size();
+    CHECK(missed(mine, found, 1) == 0);
+    CHECK(std::ranges::all_of(kept, [&](auto row) { return row < 0 || inside.test(static_cast<std::size_t>(row)); }));
+  }
 }
 
 TEST_CASE("every kernel keeps the same rows of a sketch") {
@@ -160,6 +209,33 @@ TEST_CASE("a large flat index answers with the bits of a scan, as built, read, a
       const auto alone = ann.search({1, cols, queries.row(q).data()}, 10, {.allowed = mask});
       CHECK(std::equal(alone.rows.begin(), alone.rows.end(),
                        expected.rows.begin() + static_cast<std::ptrdiff_t>(q * 10)));
+    }
+  }
+}
+
+TEST_CASE("large cells answer with the bits of a scan where all are read, and alone as in a batch, also filtered") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(take(2, random(1, 1 << 30))));
+  CAPTURE(seed);
+  std::mt19937_64 random{seed};
+  const std::size_t cols = 128;
+  const auto rows = clustered(10'000, cols, 0.5F, random);
+  const auto queries = clustered(70, cols, 0.5F, random);
+  index::Ann flat{cols};
+  flat.add({9'000, cols, rows.data.data()});
+  auto cells = flat.converted(index::Kind::ivf);
+  cells.add({1'000, cols, rows.data.data() + 9'000 * cols});
+  cells.set_nprobe(cells.nlist() / 4);
+  RowMask allowed{rows.rows};
+  for (std::size_t i = 0; i < rows.rows; ++i) allowed.set(i, random() % 2 == 0);
+  for (const auto* mask : {static_cast<const RowMask*>(nullptr), static_cast<const RowMask*>(&allowed)}) {
+    const auto expected = index::scan(queries, rows, 10, mask);
+    const auto all = cells.search(queries, 10, {.allowed = mask, .all_cells = true});
+    CHECK(all.rows == expected.rows);
+    CHECK(std::memcmp(all.distances.data(), expected.distances.data(), all.distances.size() * sizeof(float)) == 0);
+    const auto some = cells.search(queries, 10, {.allowed = mask});
+    for (std::size_t q = 0; q < queries.rows; ++q) {
+      const auto alone = cells.search({1, cols, queries.row(q).data()}, 10, {.allowed = mask});
+      CHECK(std::equal(alone.rows.begin(), alone.rows.end(), some.rows.begin() + static_cast<std::ptrdiff_t>(q * 10)));
     }
   }
 }
