@@ -28,6 +28,7 @@
 #include "drift/scores/rules.hpp"
 #include "drift/statistics.hpp"
 #include "index/ann.hpp"
+#include "index/sketch.hpp"
 #include "tests/support/clusters.hpp"
 
 namespace {
@@ -109,7 +110,9 @@ double read_rate(std::span<const float> values) {
 }
 
 double bytes_read(const index::Ann& ann) {
-  const bool bytes = ann.kind() == index::Kind::sq8 || ann.kind() == index::Kind::ivfsq8;
+  const auto kind = ann.kind();
+  const bool whole = kind == index::Kind::flat || kind == index::Kind::ivf;
+  const bool bytes = whole ? index::Sketch::pays(ann.size(), ann.dimension()) : kind != index::Kind::fp16;
   const std::size_t stored = bytes ? 1 : ann.kind() == index::Kind::fp16 ? 2 : sizeof(float);
   const auto width = static_cast<double>(ann.dimension());
   const auto all = static_cast<double>(ann.size() * stored) * width;
@@ -306,7 +309,7 @@ int main(int argc, char** argv) {
   app.add_option("--kinds", options.kinds, "also: faiss, faiss-blas, its own exact search without and with BLAS")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--vectors", options.vectors, "also write them here, then the queries, as floats, for peers/searches.py");
+  app.add_option("--vectors", options.vectors, "also write them and the queries here, for peers/searches.py");
   CLI11_PARSE(app, argc, argv);
   try {
     run(options);
