@@ -17,8 +17,8 @@ namespace driftd::api {
 namespace {
 
 constexpr std::uintmax_t kMaxFileBytes = 256ULL << 20;  // of one image file
-constexpr std::size_t kAhead = 2 * kEmbedChunk;  // images that are begun and not handed on, at most
-constexpr std::size_t kReadAhead = 16;           // files that the system is asked for before they are opened
+constexpr std::size_t kAhead = 2 * kEmbedChunk;         // images that are begun and not handed on, at most
+constexpr std::size_t kReadAhead = 16;                  // files that the system is asked for before they are opened
 
 struct Item {
   Embedded result;
@@ -100,9 +100,7 @@ class Team {
   };
 
   // Batches are counted anew in each block, so that a run that is resumed at a block makes the same ones.
-  [[nodiscard]] std::size_t begin_of(std::size_t image) const {
-    return image - image % kEmbedChunk % batch_size_;
-  }
+  [[nodiscard]] std::size_t begin_of(std::size_t image) const { return image - image % kEmbedChunk % batch_size_; }
   [[nodiscard]] std::size_t end_of(std::size_t first) const {
     return std::min({first + batch_size_, (first / kEmbedChunk + 1) * kEmbedChunk, sources_.size()});
   }

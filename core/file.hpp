@@ -18,7 +18,8 @@ namespace driftd {
                                                   std::uintmax_t limit = UINTMAX_MAX);
 [[nodiscard]] std::string read_text(const std::filesystem::path& path, std::uintmax_t limit = UINTMAX_MAX);
 
-// Asks the system to have a file's bytes at hand soon. Waits for nothing; where the file cannot be opened, does nothing.
+// Asks the system to have a file's bytes at hand soon. Waits for nothing; where the file cannot be opened, does
+// nothing.
 void read_ahead(const std::filesystem::path& path);
 
 // Writes path.tmp, syncs it, renames it to path and syncs the directory: afterwards path holds the old or the new

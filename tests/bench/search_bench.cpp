@@ -309,7 +309,8 @@ int main(int argc, char** argv) {
   app.add_option("--kinds", options.kinds, "also: faiss, faiss-blas, its own exact search without and with BLAS")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("--vectors", options.vectors, "also write them and the queries here, for peers/searches.py");
+  app.add_option("--vectors", options.vectors,
+                 "also write them here, then the queries, as floats, for peers/searches.py");
   CLI11_PARSE(app, argc, argv);
   try {
     run(options);

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import pathlib
 import signal
 import time
 
@@ -22,6 +23,23 @@ def test_health_and_metrics_answer_on_their_own_listener(server, fashion):
         "driftd_drift_p_value_bucket",
     ):
         assert line in metrics, f"{line} not in\n{metrics}"
+
+
+def environment_of(service):
+    entries = pathlib.Path(f"/proc/{service.pid}/environ").read_text(encoding="utf-8").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def test_what_libraries_read_at_their_start_is_set_and_a_users_own_settings_stand(start_service, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    found = environment_of(start_service())
+    assert (found["OMP_WAIT_POLICY"], found["GLIBC_TUNABLES"]) == ("passive", "glibc.malloc.hugetlb=1")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=0")
+    found = environment_of(start_service())
+    assert (found["GOMP_SPINCOUNT"], found["GLIBC_TUNABLES"]) == ("5", "glibc.malloc.perturb=0")
+    assert "OMP_WAIT_POLICY" not in found
 
 
 def test_sigterm_finishes_requests_in_flight(server, fashion):
