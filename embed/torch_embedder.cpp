@@ -35,9 +35,9 @@ namespace {
 // Batch sizes that a TorchScript file, which takes any, is run with: LibTorch optimises a program anew for each size it
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
-// After those of verify(), in which a TorchScript program is compiled, too. By the best of two runs a busy machine took
+// After those of verify(), in which a TorchScript program is compiled, too. Two are too few: a busy machine then took
 // the wrong size in eight starts of eighteen.
-constexpr std::size_t kTimedRuns = 5;
+constexpr std::size_t kTimedRuns = 3;
 
 // While it lives, so many threads share the loops of the calling thread. OpenMP keeps the count for each thread;
 // at::set_num_threads() is for the whole process.

@@ -1,7 +1,6 @@
 #include "index/ann.hpp"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexFlatCodes.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/FaissException.h>
@@ -22,7 +21,6 @@
 #include "core/guarded.hpp"
 #include "index/faiss_index.hpp"
 #include "index/gpu.hpp"
-#include "index/huge_pages.hpp"
 #include "index/scan.hpp"
 #include "index/sketch.hpp"
 
@@ -139,8 +137,6 @@ struct Ann::Impl {
   // What a search needs that neither adding rows first, first + 1 and so on nor reading makes.
   void finish(std::size_t first) {
     if (cells != nullptr) return finish_cells();
-    const auto& codes = static_cast<const faiss::IndexFlatCodes&>(*index).codes;
-    collapse_to_huge_pages(codes.data(), codes.size());
     if (kind != Kind::flat || !Sketch::pays(size(), dimension())) return;
     const auto rows = flat_rows();
     if (sketch) {
