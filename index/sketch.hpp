@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "index/huge_pages.hpp"
 #include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
 #include "index/sketch_kernel.hpp"
@@ -76,7 +77,7 @@ class Sketch {
   std::size_t count_ = 0;
   std::vector<std::uint32_t> cells_;  // the first block of each, and the end; empty where there are none
   std::vector<std::int64_t> rows_;    // in each place of them, -1 where there is none
-  std::vector<std::uint8_t> codes_;  // blocks of kSketchRows rows
+  std::vector<std::uint8_t, HugePageAllocator<std::uint8_t>> codes_;  // blocks of kSketchRows rows
   std::vector<float> scale_;
   std::vector<float> norm_;   // squared, a little less than it is
   std::vector<float> error_;  // a little more than it is
