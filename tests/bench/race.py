@@ -144,8 +144,9 @@ def measure(server, folder, form, clients, seconds):
     if result["requests"] < FEWEST and 2 * seconds <= LONGEST:
         return measure(server, folder, form, clients, 2 * seconds)
     if result["requests"] == 0:
-        return result | {"requests_per_second": 0.0, "cpu_ms_per_request": 0.0, "rss_mib": server.rss_mib()}
-    result["requests_per_second"] = result["requests"] / result["seconds"]
+        return result | {"requests_per_second": 0.0, "refused_per_second": 0.0, "cpu_ms_per_request": 0.0, "rss_mib": server.rss_mib()}
+    result["requests_per_second"] = (result["requests"] - result["bad_status"]) / result["seconds"]  # a refusal is no answer
+    result["refused_per_second"] = result["bad_status"] / result["seconds"]
     result["cpu_ms_per_request"] = cpu * 1e3 / result["requests"]
     result["rss_mib"] = server.rss_mib()
     return result
