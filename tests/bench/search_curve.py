@@ -18,8 +18,8 @@ PAGE = """# What a search costs
 
 {table}
 
-*Read alone* is how long the machine takes just to read, on all its cores, the bytes that one query reads: no search that reads them
-can be faster at batch 1, but for what the cache still holds of them. For `flat` and `ivf` that is a byte of each value, from some thousand vectors on, for FAISS's rows the
+*Read alone* is how long the machine takes just to read, on all its cores, the bytes that one query reads, from memory in pages of 4 KiB: no search that reads them so
+can be faster at batch 1, but for what the cache still holds of them; the bytes of `flat` and `ivf` lie in pages of 2 MiB, which this machine reads faster. For `flat` and `ivf` that is a byte of each value, from some thousand vectors on, for FAISS's rows the
 floats; in a batch arithmetic counts more. *Cells* are those that a query reads of all; their number is the smallest tried with a recall@3 of at least
 0.99, or, for codes, as much as their rounding allows. *Memory* is what the index takes; FAISS's own search of the same vectors is
 there for comparison, as it is and, as `faiss-blas`, through matrix multiplication for every batch. *Score error* is the mean absolute
@@ -29,7 +29,7 @@ cells until that is at most 0.01, which the cells of this table, of a small inde
 ## Which kind to choose
 
 - `auto`, the default, is right where nothing else presses: exact (`flat`) up to 400,000 vectors of 512 values, or 100,000 where the processor lacks AVX-512 VNNI, `ivf` beyond.
-- `ivf` takes a quarter to a half of `flat`'s time, at the price of a longer build and of a neighbour that is missed now and then. It reads bytes first as `flat` does, and both
+- `ivf` takes a quarter to a third of `flat`'s time for a lone query, about as long for eight together, half for 64, at the price of a longer build and of a neighbour that is missed now and then. It reads bytes first as `flat` does, and both
   keep them beside the vectors: 27 to 30% more memory.
 - `fp16` and `sq8` save memory, not time: half of it at hardly any error, or a quarter. Both turn codes into floats and compare those, so that in batches they take several times as
   long as `flat`, which compares bytes as they are.
