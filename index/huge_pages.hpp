@@ -13,7 +13,7 @@ namespace driftd::index {
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;  // of x86-64, and of ARM with base pages of 4 KiB
 
-// Of a range that is written next.
+// Of the whole pages in a range that is written next; it begins where a huge page does.
 void want_huge_pages(void* begin, std::size_t bytes);
 
 // For containers that are read from one end to the other; those of less than two pages get ordinary memory.
