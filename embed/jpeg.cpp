@@ -106,7 +106,8 @@ class Decompressor {
   // Whether more scans may follow the first; where not, libjpeg refuses a file that has more.
   [[nodiscard]] bool has_many_scans() { return jpeg_has_multiple_scans(&info_) != FALSE; }
 
-  // By the table of the first component, luma mostly; it is there once the header is read.
+  // By the table of the first component, luma mostly. Between header and pixels: libjpeg lets go of the components when
+  // the last row is read.
   [[nodiscard]] int quality() const {
     const auto* table = info_.quant_tbl_ptrs[info_.comp_info[0].quant_tbl_no];
     return table == nullptr ? 100 : quality_of(*table);
@@ -179,11 +180,12 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
     throw Error{Errc::too_large, "JPEG has " + std::to_string(layout.scans) + " scans of " + std::to_string(pixels) +
                                      " pixels; save it again as a baseline JPEG"};
   }
+  const int quality = jpeg.quality();
   return {.image = jpeg.read_pixels(choose_denominator(jpeg.width(), jpeg.height(), options.min_side)),
           .width = jpeg.width(),
           .height = jpeg.height(),
           .orientation = layout.orientation,
-          .jpeg_quality = jpeg.quality()};
+          .jpeg_quality = quality};
 }
 
 }  // namespace driftd::embed
