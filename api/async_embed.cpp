@@ -11,12 +11,12 @@ namespace driftd::api {
 
 namespace asio = boost::asio;
 
-asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, std::vector<float> tensor,
+asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, embed::Image image,
                                             embed::Batcher::Clock::time_point deadline) {
-  auto start = [&batcher, deadline](auto handler, std::vector<float> image) {
+  auto start = [&batcher, deadline](auto handler, embed::Image fitted) {
     auto resume = resumption<AsyncEmbedding>(std::move(handler));
     try {
-      batcher.submit(std::move(image), deadline,
+      batcher.submit(std::move(fitted), deadline,
                      [resume](std::vector<float> vector, std::exception_ptr error, embed::Batcher::Timing timing) {
                        resume(error, {std::move(vector), timing});
                      });
@@ -25,7 +25,7 @@ asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, std::vector
     }
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, AsyncEmbedding)>(
-      std::move(start), asio::use_awaitable, std::move(tensor));
+      std::move(start), asio::use_awaitable, std::move(image));
 }
 
 }  // namespace driftd::api

@@ -14,7 +14,7 @@ struct AsyncEmbedding {
 };
 
 // Resumes on the caller's executor. Throws what the embedder threw, or Error: overloaded (queue full), deadline.
-[[nodiscard]] boost::asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, std::vector<float> tensor,
+[[nodiscard]] boost::asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, embed::Image image,
                                                                  embed::Batcher::Clock::time_point deadline);
 
 }  // namespace driftd::api

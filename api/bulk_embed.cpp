@@ -6,6 +6,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -22,7 +23,7 @@ constexpr std::size_t kReadAhead = 16;                  // files that the system
 
 struct Item {
   Embedded result;
-  std::vector<float> tensor;
+  std::optional<embed::Image> image;  // until it is embedded; none where the file holds none
 };
 
 std::string status_of(Errc code) {
@@ -53,7 +54,7 @@ Item prepare_file(const ImageSource& source, const embed::Preprocess& spec) {
     auto prepared = prepare(read_file(source.path, kMaxFileBytes), spec);
     item.result.status = "ok";
     item.result.properties = prepared.properties;
-    item.tensor = std::move(prepared.tensor);
+    item.image = std::move(prepared.image);
   } catch (const Error& error) {
     item.result.status = status_of(error.code());
     item.result.reason = error.what();
@@ -143,18 +144,15 @@ class Team {
   }
 
   void embed(std::size_t first, std::size_t end) {
-    Matrix images{0, bundle_.preprocess.tensor_size()};
+    std::vector<embed::Image> images;
     std::vector<Item*> good;
     for (std::size_t i = first; i < end; ++i) {
-      auto& tensor = item(i).tensor;
-      if (tensor.empty()) continue;
-      images.data.insert(images.data.end(), tensor.begin(), tensor.end());
-      images.rows += 1;
-      tensor = {};
+      if (!item(i).image) continue;
+      images.push_back(*std::exchange(item(i).image, std::nullopt));
       good.push_back(&item(i));
     }
     if (good.empty()) return;
-    const auto vectors = embedder_.embed_alone(images);
+    const auto vectors = embedder_.embed_alone(embed::normalise(images, bundle_.preprocess));
     for (std::size_t i = 0; i < good.size(); ++i)
       good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
   }

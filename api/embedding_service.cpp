@@ -43,7 +43,7 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
     : bundle_{bundle},
       options_{options},
       metrics_{metrics},
-      batcher_{std::move(embedder), options.max_pending},
+      batcher_{std::move(embedder), bundle.preprocess, options.max_pending},
       workers_{options.workers} {}
 
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
@@ -67,7 +67,7 @@ asio::awaitable<EmbeddedBody> EmbeddingService::embed(std::variant<ImageBytes, V
   auto prepared = prepare(std::get<ImageBytes>(body).bytes, bundle_.preprocess);
   result.decode_s = seconds_since(start);
   result.properties = prepared.properties;
-  auto embedded = co_await async_embed(batcher_, std::move(prepared.tensor), deadline);
+  auto embedded = co_await async_embed(batcher_, std::move(prepared.image), deadline);
   result.vector = std::move(embedded.vector);
   result.queue_s = std::chrono::duration<double>(embedded.timing.queued).count();
   result.embed_s = std::chrono::duration<double>(embedded.timing.run).count();

@@ -4,10 +4,8 @@
 // Thread-safe: a pure function.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "embed/decode.hpp"
 #include "embed/preprocess.hpp"
@@ -16,7 +14,7 @@
 namespace driftd::api {
 
 struct Prepared {
-  std::vector<float> tensor;  // CHW, as the bundle's preprocessing says
+  embed::Image image;  // fitted; embed::normalise() makes it what the model reads
   embed::Properties properties;
 };
 

@@ -15,7 +15,7 @@ namespace driftd::embed {
 namespace {
 
 struct Job {
-  std::vector<float> image;
+  Image image;
   Batcher::Callback callback;
 };
 
@@ -24,19 +24,10 @@ using Queue = BatchQueue<Job>;
 // Images that a thread takes where enough wait, so that their searches share a pass.
 constexpr std::size_t kTogether = 8;
 
-// Throws Error{invalid_argument} when the images differ in size, which the embedder could not notice.
-// Takes the images out of the entries, so that they are not in memory twice while the model runs.
-Matrix gather(std::vector<Queue::Entry>& entries) {
-  const std::size_t size = entries.front().job.image.size();
-  Matrix images{0, size};
-  images.data.reserve(entries.size() * size);
-  for (Queue::Entry& entry : entries) {
-    if (entry.job.image.size() != size)
-      throw Error{Errc::invalid_argument, "images of different sizes wait for one model"};
-    images.data.insert(images.data.end(), entry.job.image.begin(), entry.job.image.end());
-    entry.job.image = {};
-    ++images.rows;
-  }
+// Taken out of the entries, so that they do not stay in memory while the model runs.
+std::vector<Image> images_of(std::vector<Queue::Entry>& entries) {
+  std::vector<Image> images;
+  for (Queue::Entry& entry : entries) images.push_back(std::move(entry.job.image));
   return images;
 }
 
@@ -44,8 +35,9 @@ Matrix gather(std::vector<Queue::Entry>& entries) {
 
 class Batcher::Impl {
  public:
-  Impl(std::unique_ptr<Embedder> embedder, std::size_t max_queue)
+  Impl(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue)
       : embedder_{std::move(embedder)},
+        spec_{spec},
         max_batch_{std::max(kTogether, embedder_->preferred_batch())},
         team_{std::max<std::size_t>(1, embedder_->threads())},
         queue_{max_queue} {
@@ -61,7 +53,7 @@ class Batcher::Impl {
     for (auto& thread : threads_) thread.join();
   }
 
-  void submit(std::vector<float> image, Clock::time_point deadline, Callback callback) {
+  void submit(Image image, Clock::time_point deadline, Callback callback) {
     {
       const std::lock_guard lock{mutex_};
       if (!queue_.push({Clock::now(), deadline, {std::move(image), std::move(callback)}})) {
@@ -115,8 +107,8 @@ class Batcher::Impl {
     Matrix embeddings;
     std::exception_ptr error;
     try {
-      const Matrix images = gather(entries);
-      embeddings = on_all_threads ? embedder_->embed(images) : embedder_->embed_alone(images);
+      const Matrix tensors = normalise(images_of(entries), spec_);
+      embeddings = on_all_threads ? embedder_->embed(tensors) : embedder_->embed_alone(tensors);
     } catch (...) {
       error = std::current_exception();
     }
@@ -130,6 +122,7 @@ class Batcher::Impl {
   }
 
   const std::unique_ptr<Embedder> embedder_;
+  const Preprocess spec_;
   const std::size_t max_batch_;
   const std::size_t team_;
   mutable std::mutex mutex_;
@@ -140,11 +133,11 @@ class Batcher::Impl {
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 
-Batcher::Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue)
-    : impl_{std::make_unique<Impl>(std::move(embedder), max_queue)} {}
+Batcher::Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue)
+    : impl_{std::make_unique<Impl>(std::move(embedder), spec, max_queue)} {}
 Batcher::~Batcher() = default;
 
-void Batcher::submit(std::vector<float> image, Clock::time_point deadline, Callback callback) {
+void Batcher::submit(Image image, Clock::time_point deadline, Callback callback) {
   impl_->submit(std::move(image), deadline, std::move(callback));
 }
 

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "embed/embedder.hpp"
+#include "embed/image.hpp"
+#include "embed/preprocess.hpp"
 
 namespace driftd::embed {
 
@@ -30,14 +32,15 @@ class Batcher {
   // empty and error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
 
-  Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue);
+  // spec: of the images.
+  Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue);
   ~Batcher();
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
-  // image: one preprocessed image. Throws Error{overloaded} when the queue is full; then the callback is not called.
+  // image: as fit() leaves it. Throws Error{overloaded} when the queue is full; then the callback is not called.
   // A job that expires in the queue gets Error{deadline}.
-  void submit(std::vector<float> image, Clock::time_point deadline, Callback callback);
+  void submit(Image image, Clock::time_point deadline, Callback callback);
 
   [[nodiscard]] std::size_t queued() const;
 

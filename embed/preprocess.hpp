@@ -1,5 +1,5 @@
-// From pixels to what the network reads: resize, centre crop, scale to [0, 1], subtract the mean, divide by the
-// deviation.
+// From pixels to what the network reads: resize and centre crop, which leaves bytes, then scale to [0, 1], subtract the
+// mean and divide by the deviation, which makes them four times as large. Who waits for the network waits as bytes.
 //
 // Thread-safe: pure functions. Cost of 224 x 224: 0.5 ms from 256 x 256, 1.3 ms from 640 x 480.
 #pragma once
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <span>
 
+#include "core/matrix.hpp"
 #include "embed/image.hpp"
 #include "embed/resize.hpp"
 
@@ -35,8 +36,12 @@ struct Preprocess {
   [[nodiscard]] int min_decode_side() const;
 };
 
-// Writes planes R, G, B (CHW, float32) to out, which has exactly spec.tensor_size() values. In Mode::short_side the
-// crop must fit: short_side >= height and width; else throws Error{invalid_argument}.
-void preprocess(const Image& image, const Preprocess& spec, std::span<float> out);
+// spec.width x spec.height pixels. In Mode::short_side the crop must fit: short_side >= height and width; else throws
+// Error{invalid_argument}.
+[[nodiscard]] Image fit(const Image& image, const Preprocess& spec);
+
+// A row for each fitted image: planes R, G, B (CHW), spec.tensor_size() values. Throws Error{invalid_argument} where an
+// image has another size.
+[[nodiscard]] Matrix normalise(std::span<const Image> images, const Preprocess& spec);
 
 }  // namespace driftd::embed

@@ -44,7 +44,7 @@ int score_images(const Options& options) {
   for (const auto& image : options.images) {
     try {
       const auto prepared = prepare(read_file(image), bundle.preprocess);
-      const auto vector = embedder->embed({1, prepared.tensor.size(), prepared.tensor.data()});
+      const auto vector = embedder->embed(embed::normalise({&prepared.image, 1}, bundle.preprocess));
       const auto result = score(reference, vector,
                                 {drift::rule_of(options.rule), options.k, options.alpha,
                                  options.same_label || !options.label.empty() ? Among::same_label : Among::all,

@@ -96,13 +96,9 @@ void print_each(const char* name, std::span<const std::size_t> batches, const st
 }
 
 Matrix tensors(const fs::path& folder, const embed::Preprocess& spec) {
-  Matrix images{0, spec.tensor_size()};
-  for (const auto& file : files_of(folder)) {
-    const auto prepared = api::prepare(read_file(file), spec);
-    images.data.insert(images.data.end(), prepared.tensor.begin(), prepared.tensor.end());
-    ++images.rows;
-  }
-  return images;
+  std::vector<embed::Image> images;
+  for (const auto& file : files_of(folder)) images.push_back(api::prepare(read_file(file), spec).image);
+  return embed::normalise(images, spec);
 }
 
 void run(const fs::path& directory, const std::vector<fs::path>& folders, const std::string& reference) {

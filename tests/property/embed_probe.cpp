@@ -46,10 +46,10 @@ void run(const std::vector<std::string>& args) {
         .height = std::stoi(args.at(4)),
         .width = std::stoi(args.at(5)),
         .filter = parse_filter(args.at(6))};
-    std::vector<float> tensor(spec.tensor_size());
-    embed::preprocess(embed::decode(bytes).image, spec, tensor);
-    std::cout.write(reinterpret_cast<const char*>(tensor.data()),
-                    static_cast<std::streamsize>(tensor.size() * sizeof(float)));
+    const embed::Image fitted = embed::fit(embed::decode(bytes).image, spec);
+    const Matrix tensor = embed::normalise({&fitted, 1}, spec);
+    std::cout.write(reinterpret_cast<const char*>(tensor.data.data()),
+                    static_cast<std::streamsize>(tensor.data.size() * sizeof(float)));
   } else {
     throw std::invalid_argument{"command: decode, resize or preprocess"};
   }

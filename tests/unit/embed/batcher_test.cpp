@@ -1,6 +1,7 @@
 #include "embed/batcher.hpp"
 
 #include <barrier>
+#include <cmath>
 #include <future>
 #include <latch>
 #include <mutex>
@@ -16,7 +17,20 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Doubles each value. A gate, when given, holds back the first batch; a negative value makes the batch fail.
+// Images of one pixel: a number below 65536 in two of its bytes, which the model finds in its input again.
+const Preprocess kPixel{.height = 1, .width = 1, .mean = {0, 0, 0}, .std = {1, 1, 1}};
+
+Image image_of(int number) {
+  return {1, 1, {static_cast<std::uint8_t>(number % 256), static_cast<std::uint8_t>(number / 256), 0}};
+}
+
+float number_in(std::span<const float> tensor) {
+  return std::round(255 * tensor[0]) + 256 * std::round(255 * tensor[1]);
+}
+
+constexpr int kPoison = 65'000;
+
+// Doubles each number. A gate, when given, holds back the first batch; kPoison makes the batch fail.
 class FakeEmbedder final : public Embedder {
  public:
   explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr)
@@ -25,10 +39,10 @@ class FakeEmbedder final : public Embedder {
   Matrix embed(MatrixView images) override {
     if (started_ != nullptr) std::exchange(started_, nullptr)->set_value();
     if (gate_.valid()) gate_.wait();
-    Matrix result{images.rows, images.cols};
-    for (std::size_t i = 0; i < result.data.size(); ++i) {
-      if (images.data[i] < 0) throw Error{Errc::internal, "the model failed"};
-      result.data[i] = 2 * images.data[i];
+    Matrix result{images.rows, 1};
+    for (std::size_t i = 0; i < images.rows; ++i) {
+      if (number_in(images.row(i)) == kPoison) throw Error{Errc::internal, "the model failed"};
+      result.data[i] = 2 * number_in(images.row(i));
     }
     return result;
   }
@@ -49,10 +63,10 @@ struct Answer {
 
 const auto kLater = Batcher::Clock::time_point::max();
 
-std::future<Answer> submit(Batcher& batcher, float value, Batcher::Clock::time_point deadline = kLater) {
+std::future<Answer> submit(Batcher& batcher, int number, Batcher::Clock::time_point deadline = kLater) {
   auto promise = std::make_shared<std::promise<Answer>>();
   auto answer = promise->get_future();
-  batcher.submit({value}, deadline,
+  batcher.submit(image_of(number), deadline,
                  [promise](std::vector<float> embedding, std::exception_ptr error, Batcher::Timing timing) {
                    promise->set_value({std::move(embedding), std::move(error), timing});
                  });
@@ -74,7 +88,7 @@ struct Busy {
   std::future<Answer> first;
 
   explicit Busy(std::size_t max_queue)
-      : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), max_queue} {
+      : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, max_queue} {
     first = submit(batcher, 1);
     started.get_future().wait();
   }
@@ -90,7 +104,7 @@ struct Busy {
 }  // namespace
 
 TEST_CASE("a single image does not wait for company") {
-  Batcher batcher{std::make_unique<FakeEmbedder>(), 8};
+  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 8};
   const Answer answer = submit(batcher, 21).get();
   CHECK(answer.embedding == std::vector<float>{42});
   CHECK(answer.timing.batch == 1);
@@ -99,7 +113,7 @@ TEST_CASE("a single image does not wait for company") {
 TEST_CASE("images that arrive while the model runs share the next batches, eight in each") {
   Busy busy{16};
   std::vector<std::future<Answer>> answers;
-  for (int i = 0; i < 10; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
+  for (int i = 0; i < 10; ++i) answers.push_back(submit(busy.batcher, i));
   CHECK(busy.batcher.queued() == 10);
   busy.open();
   for (int i = 0; i < 10; ++i) {
@@ -134,7 +148,7 @@ TEST_CASE("a job whose deadline passed in the queue is not run") {
 TEST_CASE("a failure of the model reaches every job of the batch, and the batcher lives on") {
   Busy busy{8};
   auto good = submit(busy.batcher, 1);
-  auto bad = submit(busy.batcher, -1);
+  auto bad = submit(busy.batcher, kPoison);
   busy.open();
   CHECK(code_of(good.get()) == Errc::internal);
   CHECK(code_of(bad.get()) == Errc::internal);
@@ -145,7 +159,7 @@ TEST_CASE("the destructor finishes what is queued") {
   std::vector<std::future<Answer>> answers;
   {
     Busy busy{64};
-    for (int i = 0; i < 20; ++i) answers.push_back(submit(busy.batcher, static_cast<float>(i)));
+    for (int i = 0; i < 20; ++i) answers.push_back(submit(busy.batcher, i));
     busy.open();
   }
   for (std::size_t i = 0; i < answers.size(); ++i)
@@ -158,7 +172,11 @@ namespace {
 // are at it.
 class ThreeThreads final : public Embedder {
  public:
-  Matrix embed(MatrixView images) override { return {images.rows, 1, {images.data, images.data + images.rows}}; }
+  Matrix embed(MatrixView images) override {
+    Matrix result{images.rows, 1};
+    for (std::size_t i = 0; i < images.rows; ++i) result.data[i] = number_in(images.row(i));
+    return result;
+  }
   Matrix embed_alone(MatrixView images) override {
     meet_.arrive_and_wait();
     return {images.rows, 1, std::vector<float>(images.rows, -1)};
@@ -173,9 +191,8 @@ class ThreeThreads final : public Embedder {
 }  // namespace
 
 TEST_CASE("a lone image gets all threads") {
-  Batcher batcher{std::make_unique<ThreeThreads>(), 8};
-  for (int i = 0; i < 20; ++i)
-    CHECK(submit(batcher, static_cast<float>(i)).get().embedding == std::vector<float>{static_cast<float>(i)});
+  Batcher batcher{std::make_unique<ThreeThreads>(), kPixel, 8};
+  for (int i = 0; i < 20; ++i) CHECK(submit(batcher, i).get().embedding == std::vector<float>{static_cast<float>(i)});
 }
 
 TEST_CASE("of several images each thread computes its own, at the same time") {
@@ -197,7 +214,7 @@ TEST_CASE("of several images each thread computes its own, at the same time") {
   std::promise<void> gate;
   auto embedder = std::make_unique<Gated>(gate.get_future().share());
   auto started = embedder->started.get_future();
-  Batcher batcher{std::move(embedder), 8};
+  Batcher batcher{std::move(embedder), kPixel, 8};
   auto first = submit(batcher, 1);
   started.wait();
   std::vector<std::future<Answer>> answers;
@@ -208,14 +225,15 @@ TEST_CASE("of several images each thread computes its own, at the same time") {
 }
 
 TEST_CASE("many threads get their own answers") {
-  Batcher batcher{std::make_unique<FakeEmbedder>(), 4096};
+  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 4096};
   std::vector<std::future<bool>> threads;
   for (int t = 0; t < 8; ++t) {
     threads.push_back(std::async(std::launch::async, [&batcher, t] {
       bool right = true;
       for (int i = 0; i < 200; ++i) {
-        const auto value = static_cast<float>(1000 * t + i);
-        right = right && submit(batcher, value).get().embedding == std::vector<float>{2 * value};
+        const int number = 1000 * t + i;
+        right =
+            right && submit(batcher, number).get().embedding == std::vector<float>{2.0F * static_cast<float>(number)};
       }
       return right;
     }));

@@ -13,9 +13,8 @@ using namespace driftd::embed;
 namespace {
 
 std::vector<float> tensor_of(const Image& image, const Preprocess& spec) {
-  std::vector<float> tensor(spec.tensor_size());
-  preprocess(image, spec, tensor);
-  return tensor;
+  const Image fitted = fit(image, spec);
+  return normalise({&fitted, 1}, spec).data;
 }
 
 }  // namespace
@@ -51,6 +50,19 @@ TEST_CASE("a sliver of an image costs no more than its pixels") {
   const auto tensor = tensor_of(sliver, spec);
   CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 0.5);
   CHECK(tensor.front() == Approx((9 / 255.0 - 0.485) / 0.229));
+}
+
+TEST_CASE("several images become a row each, and none of another size") {
+  const Preprocess spec{.height = 2, .width = 3};
+  const std::vector<Image> images{test::picture(3, 2), Image{3, 2, std::vector<std::uint8_t>(18, 7)}};
+  const Matrix both = normalise(images, spec);
+  REQUIRE(both.rows == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto row = both.row(i);
+    CHECK(std::vector<float>{row.begin(), row.end()} == normalise(std::span{images}.subspan(i, 1), spec).data);
+  }
+  CHECK(test::code_of([&] { return normalise(std::vector<Image>{images[0], test::picture(2, 3)}, spec); }) ==
+        Errc::invalid_argument);
 }
 
 TEST_CASE("a crop larger than the resized image is an invalid argument") {
