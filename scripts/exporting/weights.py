@@ -1,10 +1,12 @@
 """Writes the weights files of a bundle and checks that they compute what eager PyTorch computes."""
 
+import contextlib
 import os
 import shutil
 import tempfile
 
 import torch
+from torch._inductor.graph import GraphLowering
 
 from exporting.errors import ExportError, brief, progress
 
@@ -42,7 +44,7 @@ def write_torchscript(module, images, path):
 
 def write_aotinductor(module, images, path):
     try:
-        with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad():
+        with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad(), distinct_names():
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
             program = torch.export.export(module, (images,))
             # Freezing lets the compiler fold and reorder weights. Threads are counted when the program runs: whoever runs
@@ -51,6 +53,29 @@ def write_aotinductor(module, images, path):
             torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
     except Exception as error:
         raise ExportError(f"AOTInductor cannot compile the model; try --formats torchscript: {brief(error)}") from error
+
+
+@contextlib.contextmanager
+def distinct_names():
+    """Gives each constant of a program a name of its own.
+
+    The scales and the zero points of all quantised layers get two names otherwise, and a service, which tells constants by name,
+    could not let the programs of a bundle share their weights.
+    """
+    allocate = GraphLowering.allocate_non_dup_const_name
+
+    def allocate_distinct(graph, name, data):
+        own = allocate(graph, name, data)
+        original = graph.allocated_constant_name
+        if any(known == original[own] and other != own for other, known in original.items()):
+            original[own] = own
+        return own
+
+    GraphLowering.allocate_non_dup_const_name = allocate_distinct
+    try:
+        yield
+    finally:
+        GraphLowering.allocate_non_dup_const_name = allocate
 
 
 def check_weights(directory, entries, images, expected, tolerance):

@@ -59,6 +59,14 @@ def test_an_int8_bundle_reproduces_its_golden_embeddings_and_tells_what_it_costs
     assert len(np.unique(np.round(expected.numpy(), 6))) > 10, "embeddings that vary"
 
 
+def test_the_constants_of_int8_programs_have_names_of_their_own_so_that_batch_sizes_share_them(export, photographs, tmp_path):
+    done = export("--out", tmp_path / "int8", *TINY, "--precision", "int8", "--calibrate-on", photographs, "--accept-loss")
+    assert done.returncode == 0, done.stderr
+    names = [torch._inductor.aoti_load_package(str(tmp_path / f"int8/model-b{batch}.pt2")).loader.get_constant_fqns() for batch in (1, 2)]
+    assert len(names[0]) > 4 and len(set(names[0])) == len(names[0])
+    assert set(names[0]) == set(names[1])
+
+
 def test_a_loss_beyond_the_limit_is_refused_with_its_figures():
     figures = {"fp32": FIGURES, "int8": FIGURES | {"auroc": 0.944, "images_per_second": 200.0}}
     with pytest.raises(accuracy.ExportError) as refusal:
