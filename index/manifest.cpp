@@ -110,6 +110,7 @@ std::string to_lines(const std::vector<Item>& items) {
 
 std::vector<Item> parse_items(std::string_view lines) {
   std::vector<Item> items;
+  items.reserve(static_cast<std::size_t>(std::ranges::count(lines, '\n')));  // growing would leave up to as many unused
   for_each_line(lines, [&](std::string_view line) {
     const auto what = "items.jsonl line " + std::to_string(items.size() + 1);
     const auto object = parse_object(line, what);
