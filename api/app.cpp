@@ -308,7 +308,7 @@ class Memory {
         trials_.look();
         evidence_.look();
         save();
-        (void)idle_trim_.look(processor_seconds());
+        (void)heap_trim_.look(processor_seconds());
       } catch (const std::exception& failure) {
         log(LogLevel::error, "windows or alerts could not be saved; they will be tried again",
             {{"reason", failure.what()}});
@@ -342,7 +342,7 @@ class Memory {
   // Confined to the background thread, and to serve() after that thread has ended
   asio::steady_timer tick_;
   const milliseconds interval_;
-  IdleTrim idle_trim_;
+  HeapTrim heap_trim_;
   std::map<std::string, std::uint64_t, std::less<>> saved_images_;  // by stream, at most streams.max_streams
 };
 

@@ -55,13 +55,13 @@ void release_start_up_memory() {
   (void)::dl_iterate_phdr(release_pages, nullptr);
 }
 
-bool IdleTrim::look(double processor_seconds) {
+bool HeapTrim::look(double processor_seconds) {
   const bool works = processor_seconds - before_ > kRest;
-  const bool rests_now = worked_ && !works;
+  const bool due = works || worked_;
   before_ = processor_seconds;
   worked_ = works;
-  if (rests_now) (void)::malloc_trim(0);
-  return rests_now;
+  if (due) (void)::malloc_trim(0);
+  return due;
 }
 
 double processor_seconds() {

@@ -15,12 +15,12 @@ void limit_heaps();
 // touched, from the system's file cache. Cost: some milliseconds, and some hundreds of page faults afterwards.
 void release_start_up_memory();
 
-// Gives the heaps' free memory back whenever the process comes to rest: what many requests at once took would stay with
-// it otherwise. Confined to one thread.
-class IdleTrim {
+// Gives the heaps' free memory back while the process works and once when it has come to rest: the most that requests
+// ever took at once would stay with it otherwise, in pieces between what is used. Confined to one thread.
+class HeapTrim {
  public:
-  // To be called every now and then, with the processor time used so far. Returns whether memory was given back: once
-  // after each time of work, when next to nothing was used since the call before.
+  // To be called every now and then, with the processor time used so far. Returns whether memory was given back: not
+  // where next to nothing was used since the call before the last. Cost: some milliseconds.
   bool look(double processor_seconds);
 
  private:
