@@ -167,7 +167,7 @@ def start_section(workloads):
     rows = [[r["contestant"], r["ready_s"], r["rss_mib"], r["rss_loaded_mib"],
              r["rss_loaded_mib"] - r["model_mib"] - r["reference_mib"] if "model_mib" in r else None] for r in figures]  # fmt: skip
     head = ("", "command to ready, s", "RSS at rest, MiB", "after 32 clients, MiB", "of that, not model or index, MiB")
-    return f"## Start and memory\n\n{table(head, rows)}\n\nThe model is its weights, the index the vectors and, for exact search, a byte for each value.\n"
+    return f"## Start and memory\n\n{table(head, rows)}\n\nThe model is its weights; the index is the reference's vectors, items and calibration and, for exact search, a byte for each value.\n"
 
 
 def plain_section(workloads, name, title, head, keys):

@@ -220,15 +220,17 @@ def start(options, failures):
 
 
 def files_mib(options, name):
-    """What cannot be avoided: the weights, and the vectors with what the index keeps beside them."""
+    """What cannot be avoided: the weights, and what a reference's files hold, with a byte for each value of exact search."""
     variant = name.removeprefix("driftd-")
 
     def sizes(folder, pattern):
         return [path.stat().st_size / 2**20 for path in folder.rglob(pattern)]
 
-    vectors = sum(sizes(preparing.reference(options.build, variant), "vectors.faiss"))
+    reference = preparing.reference(options.build, variant)
+    vectors = sum(sizes(reference, "vectors.faiss"))
+    beside = sum(sizes(reference, "items.jsonl")) + sum(sizes(reference, "calibration.bin"))
     return {"model_mib": max(sizes(preparing.bundle(options.build, variant.partition("-")[0]), "*.pt2")),
-            "reference_mib": vectors * (1 if "-" in variant else 1.25)}  # fmt: skip
+            "reference_mib": beside + vectors * (1 if "-" in variant else 1.25)}  # fmt: skip
 
 
 WORKLOADS = {
