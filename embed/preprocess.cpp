@@ -29,7 +29,8 @@ Image resize_short_side(const Image& image, const Preprocess& spec) {
 }  // namespace
 
 int Preprocess::min_decode_side() const {
-  return 2 * (mode == Mode::short_side ? short_side : std::max(height, width));
+  const int side = mode == Mode::short_side ? short_side : std::max(height, width);
+  return (7 * side + 4) / 5;  // rounded up
 }
 
 Image fit(const Image& image, const Preprocess& spec) {

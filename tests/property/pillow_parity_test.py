@@ -201,12 +201,12 @@ def test_a_scaled_jpeg_decode_hardly_changes_the_preprocessed_image(tmp_path, ca
     rng = np.random.default_rng([SEED, 9, case])
     image = picture(rng, int(rng.integers(900, 2000)), int(rng.integers(900, 2000)))
     data = save(image, "JPEG", quality=90)
-    scaled = Image.fromarray(probe_pixels(tmp_path, data, "decode", 448))
-    assert 448 <= min(scaled.size) < min(image.size)
+    scaled = Image.fromarray(probe_pixels(tmp_path, data, "decode", 314))
+    assert 314 <= min(scaled.size) < min(image.size)
     whole = Image.open(io.BytesIO(data)).resize((224, 224), FILTERS["bilinear"])
     difference = np.abs(np.asarray(whole).astype(int) - np.asarray(scaled.resize((224, 224), FILTERS["bilinear"])).astype(int))
     print(f"mean difference {difference.mean():.2f}, largest {difference.max()} of 255")
-    assert difference.mean() <= 2.5  # noisy pictures: up to 2.1 measured
+    assert difference.mean() <= 3.5  # noisy pictures: up to 2.9 measured
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP"])
