@@ -20,8 +20,8 @@ LabelShare get_label(Reader& in) {
   LabelShare share;
   share.label = in.text();
   share.images = in.get<std::uint64_t>();
-  share.share = get_finite(in);
-  share.expected = get_finite(in);
+  share.share = in.finite();
+  share.expected = in.finite();
   return share;
 }
 
@@ -36,10 +36,10 @@ void put(Writer& out, const PropertyShift& shift) {
 PropertyShift get_property(Reader& in) {
   PropertyShift shift;
   shift.name = in.text();
-  shift.median = get_finite(in);
-  shift.reference = get_finite(in);
-  shift.rank = get_finite(in);
-  shift.p_value = get_finite(in);
+  shift.median = in.finite();
+  shift.reference = in.finite();
+  shift.rank = in.finite();
+  shift.p_value = in.finite();
   return shift;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -61,6 +62,17 @@ class Reader {
     T value;
     copy(&value, sizeof value);
     return value;
+  }
+  [[nodiscard]] double finite() {
+    const auto value = get<double>();
+    require(std::isfinite(value), "a number is not finite");
+    return value;
+  }
+  // The version that a record begins with, 1 to `newest`.
+  [[nodiscard]] std::uint8_t version(std::uint8_t newest) {
+    const auto version = get<std::uint8_t>();
+    require(version >= 1 && version <= newest, "its version never existed");
+    return version;
   }
   [[nodiscard]] std::string text() {
     std::string text(count(1), '\0');

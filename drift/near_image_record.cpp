@@ -1,6 +1,5 @@
 #include "drift/near_image_record.hpp"
 
-#include <cmath>
 #include <cstdint>
 
 namespace driftd::drift {
@@ -9,12 +8,6 @@ namespace {
 constexpr std::size_t kSmallest = 3 * sizeof(std::uint64_t) + sizeof(double);  // three lengths and a number
 
 }  // namespace
-
-double get_finite(Reader& in) {
-  const auto value = in.get<double>();
-  in.require(std::isfinite(value), "a number is not finite");
-  return value;
-}
 
 void put(Writer& out, const std::vector<NearImage>& images) {
   out.put(static_cast<std::uint64_t>(images.size()));
@@ -32,7 +25,7 @@ std::vector<NearImage> get_near_images(Reader& in) {
     image.id = in.text();
     image.label = in.text();
     image.uri = in.text();
-    image.distance = get_finite(in);
+    image.distance = in.finite();
   }
   return images;
 }

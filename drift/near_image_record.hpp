@@ -10,9 +10,6 @@
 
 namespace driftd::drift {
 
-// Throws Error corrupt for a number that is not finite.
-[[nodiscard]] double get_finite(Reader& in);
-
 void put(Writer& out, const std::vector<NearImage>& images);
 [[nodiscard]] std::vector<NearImage> get_near_images(Reader& in);
 

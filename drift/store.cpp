@@ -3,9 +3,10 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "drift/records.hpp"
+#include "drift/alert_record.hpp"
 #include "drift/sound.hpp"
 #include "drift/store_connection.hpp"
+#include "drift/stream_record.hpp"
 
 namespace driftd::drift {
 namespace {

@@ -1,5 +1,5 @@
 // The Store's retrain requests.
-#include "drift/records.hpp"
+#include "drift/retrain_record.hpp"
 #include "drift/store.hpp"
 #include "drift/store_connection.hpp"
 

@@ -10,8 +10,8 @@
 #include "drift/detectors/ood_count.hpp"
 #include "drift/detectors/score_ks.hpp"
 #include "drift/profile.hpp"
-#include "drift/records.hpp"
 #include "drift/statistics.hpp"
+#include "drift/stream_record.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 

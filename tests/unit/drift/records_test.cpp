@@ -1,9 +1,9 @@
 // Records that older versions wrote: bytes of the formats as they were, which every later version must read.
-#include "drift/records.hpp"
-
 #include <filesystem>
 
 #include "core/file.hpp"
+#include "drift/alert_record.hpp"
+#include "drift/stream_record.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 

@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-#include "drift/records.hpp"
+#include "drift/retrain_record.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 

@@ -1,5 +1,4 @@
-// The stored form of alerts, streams and retrain requests: one little-endian, versioned record each, a column of the
-// store's tables.
+// The stored form of a retrain request: one little-endian, versioned record, a column of the store's table.
 //
 // Thread-safe: pure functions. Internal to this library. Decoding throws Error corrupt for bytes that encoding cannot
 // have written; a record of a newer version cannot be met, because the store refuses a newer schema first.
@@ -9,16 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "drift/monitor.hpp"
 #include "drift/retrain.hpp"
 
 namespace driftd::drift {
-
-[[nodiscard]] std::vector<std::byte> encode(const Alert& alert);
-[[nodiscard]] Alert decode_alert(std::span<const std::byte> bytes);
-
-[[nodiscard]] std::vector<std::byte> encode(const StreamState& stream);
-[[nodiscard]] StreamState decode_stream(std::span<const std::byte> bytes);
 
 [[nodiscard]] std::vector<std::byte> encode(const RetrainRequest& request);
 [[nodiscard]] RetrainRequest decode_retrain(std::span<const std::byte> bytes);
