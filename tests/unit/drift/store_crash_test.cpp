@@ -11,6 +11,7 @@
 #include "drift/review_store.hpp"
 #include "drift/store.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/stored.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace driftd;
@@ -45,7 +46,7 @@ const std::vector<std::byte> kJpeg(3000, std::byte{7});
 // Runs `work` in a process of its own, which tells each number that is durable, and kills it once it has told `enough`
 // and a random moment later. Returns the last number told.
 int killed_at_random(const std::function<void(const std::function<void(int)>& tell)>& work, int enough,
-                     unsigned steps) {
+                     std::mt19937::result_type steps) {
   int report[2];
   REQUIRE(::pipe(report) == 0);
   const auto child = ::fork();
@@ -59,7 +60,7 @@ int killed_at_random(const std::function<void(const std::function<void(int)>& te
   ::close(report[1]);
   int told = -1;
   for (int count = 0; count < enough && ::read(report[0], &told, sizeof told) == sizeof told; ++count) continue;
-  for (volatile unsigned step = 0; step < steps;) step = step + 1;  // into the middle of a transaction, as often as not
+  for (volatile auto step = steps; step > 0;) step = step - 1;  // into the middle of a transaction, as often as not
   ::kill(child, SIGKILL);
   while (::read(report[0], &told, sizeof told) == sizeof told) continue;
   ::close(report[0]);
@@ -122,7 +123,8 @@ TEST_CASE("a review queue that is killed at any moment keeps every item that add
   }
 }
 
-TEST_CASE("an alert store that is killed at any moment keeps alerts with their evidence, all or nothing") {
+TEST_CASE(
+    "an alert store that is killed at any moment keeps alerts with their notices and their evidence, all or nothing") {
   const auto seed = GENERATE(range(1U, 5U));
   CAPTURE(seed);
   std::mt19937 random{seed};
@@ -133,7 +135,8 @@ TEST_CASE("an alert store that is killed at any moment keeps alerts with their e
       Store store{dir / "s.db"};
       for (int number = last + 1;; ++number) {
         const auto alert = some_alert(number);
-        store.save_alert(alert);
+        store.save_alert(alert, {.notices = {test::notice(alert.id)}});
+        if (number % 10 == 0) store.save_streams(std::vector{test::some_stream("line-1")});
         const Picture picture{0, "r", 96, 96, kJpeg};
         store.save_evidence(alert.id, {.images = static_cast<std::size_t>(number)}, {&picture, 1});
         tell(number);
@@ -143,6 +146,8 @@ TEST_CASE("an alert store that is killed at any moment keeps alerts with their e
     const Store store{dir / "s.db"};
     const auto alerts = store.load().alerts;
     REQUIRE(static_cast<int>(alerts.size()) >= told + 1);
+    CHECK(store.outbox().pending == alerts.size());
+    CHECK(store.load().streams.size() == 1);
     for (const auto& alert : alerts) {
       const auto breakdown = store.breakdown(alert.id);
       CHECK(store.pictures(alert.id).size() == (breakdown ? 1 : 0));
