@@ -4,10 +4,7 @@
 #include <faiss/IndexIVF.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/impl/FaissException.h>
-#include <faiss/impl/IDSelector.h>
 #include <faiss/index_io.h>
-#include <faiss/invlists/InvertedLists.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,8 +16,10 @@
 #include "core/crew.hpp"
 #include "core/error.hpp"
 #include "core/guarded.hpp"
+#include "index/cells.hpp"
 #include "index/faiss_index.hpp"
 #include "index/gpu.hpp"
+#include "index/one_thread.hpp"
 #include "index/scan.hpp"
 #include "index/sketch.hpp"
 
@@ -49,33 +48,8 @@ void check_range(std::span<const float> values) {
   }
 }
 
-// Values in one query's cells from which on several cores read them.
-constexpr std::size_t kShared = 1 << 20;
-
 // A device's distances lose the small differences: it finds so many more, of which the nearest are kept.
 constexpr std::size_t kSpare = 16;
-
-// While it lives, OpenMP regions that this thread begins have one thread: it is one of several at work already, and
-// FAISS would wake a team to decode a single vector.
-class OneThread {
- public:
-  OneThread() { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  const int before_ = omp_get_max_threads();
-};
-
-class Allowed final : public faiss::IDSelector {
- public:
-  explicit Allowed(const RowMask& rows) : rows_{rows} {}
-  bool is_member(Id row) const override { return rows_.test(static_cast<std::size_t>(row)); }
-
- private:
-  const RowMask& rows_;
-};
 
 // Runs a FAISS call that good arguments cannot fail, and translates what it throws nevertheless.
 template <class F>
@@ -90,13 +64,13 @@ void guarded(const char* what, F&& call) {
 }  // namespace
 
 struct Ann::Impl {
-  Impl(Kind k, std::unique_ptr<faiss::Index> i)
-      : kind{k}, index{std::move(i)}, cells{has_cells(k) ? static_cast<faiss::IndexIVF*>(index.get()) : nullptr} {}
+  Impl(Kind k, std::unique_ptr<faiss::Index> i) : kind{k}, index{std::move(i)} {
+    if (has_cells(kind)) cells.emplace(static_cast<faiss::IndexIVF&>(*index));
+  }
 
   Kind kind;
   std::unique_ptr<faiss::Index> index;
-  faiss::IndexIVF* cells;  // the index, where the kind has cells
-
+  std::optional<Cells> cells;    // of the index, where the kind has them
   std::optional<Sketch> sketch;  // of whole vectors, where there are enough
 
   std::unique_ptr<GpuCopies> copies;
@@ -119,15 +93,14 @@ struct Ann::Impl {
     }
     if (kind == Kind::fp16) return search_halves(queries, k, allowed);
     if (kind == Kind::sq8) return nearest(queries, k, search_bytes(queries, k, allowed), count, allowed);
-    if (count == 0 || (allowed != nullptr && count <= usually_read()))
+    if (count == 0 || (allowed != nullptr && count <= cells->usually_read()))
       return scan(queries, size(), reader(), k, allowed);
-    const auto nprobe = options.all_cells ? cells->nlist : cells->nprobe;
-    const auto chosen = choose_cells(queries, nprobe);
+    const auto chosen = cells->choose(queries, options.all_cells ? cells->count() : cells->probed());
     if (sketch) {
       if (const auto candidates = sketch->candidates(queries, k, allowed, chosen))
         return nearest(queries, k, *candidates, count, allowed);
     }
-    return nearest(queries, k, search_cells(queries, k, allowed, chosen), count, allowed);
+    return nearest(queries, k, cells->search(queries, k, allowed, chosen), count, allowed);
   }
 
   [[nodiscard]] MatrixView flat_rows() const {
@@ -136,13 +109,16 @@ struct Ann::Impl {
 
   // What a search needs that neither adding rows first, first + 1 and so on nor reading makes.
   void finish(std::size_t first) {
-    if (cells != nullptr) return finish_cells();
-    if (kind != Kind::flat || !Sketch::pays(size(), dimension())) return;
-    const auto rows = flat_rows();
-    if (sketch) {
+    if (cells) cells->prepare();
+    const bool sketched = (kind == Kind::flat || kind == Kind::ivf) && Sketch::pays(size(), dimension());
+    if (!sketched) return sketch.reset();
+    if (cells) {
+      sketch.emplace(cells->vectors());
+    } else if (sketch) {
+      const auto rows = flat_rows();
       sketch->add({rows.rows - first, rows.cols, rows.data + first * rows.cols});
     } else {
-      sketch.emplace(rows);
+      sketch.emplace(flat_rows());
     }
   }
 
@@ -181,7 +157,7 @@ struct Ann::Impl {
                                                         const SearchOptions& options) const {
     if (copies == nullptr || options.allowed != nullptr || options.all_cells || size() == 0) return std::nullopt;
     try {
-      auto found = copies->search(queries, std::min(size(), k + kSpare), cells == nullptr ? 0 : cells->nprobe);
+      auto found = copies->search(queries, std::min(size(), k + kSpare), cells ? cells->probed() : 0);
       fallback.with([](std::string& reason) { reason.clear(); });
       return found;
     } catch (const Error& error) {
@@ -189,9 +165,6 @@ struct Ann::Impl {
       return std::nullopt;
     }
   }
-
-  // Vectors in the cells of a query, on average.
-  [[nodiscard]] std::size_t usually_read() const { return size() / cells->nlist * cells->nprobe; }
 
   // The vectors as stored. FAISS throws only where a row is missing.
   [[nodiscard]] RowReader reader() const {
@@ -226,65 +199,12 @@ struct Ann::Impl {
                 allowed);
   }
 
-  // As many for each query, the nearest first, by our own scan, which chooses the same for one query and for many.
-  [[nodiscard]] std::vector<std::int64_t> choose_cells(MatrixView queries, std::size_t nprobe) const {
-    const auto& centroids = static_cast<const faiss::IndexFlat&>(*cells->quantizer);
-    return scan(queries, {cells->nlist, dimension(), centroids.get_xb()}, nprobe).rows;
-  }
-
-  // The second half of IndexIVF::search(), with statistics of our own: FAISS adds to its global ones without a lock.
-  // Where there are more cores than queries, a query's cells are dealt to several searches, whose candidates are
-  // returned side by side.
-  [[nodiscard]] Neighbours search_cells(MatrixView queries, std::size_t k, const RowMask* mask,
-                                        std::span<const std::int64_t> chosen) const {
-    std::optional<Allowed> allowed;
-    if (mask != nullptr) allowed.emplace(*mask);
-    const auto nprobe = queries.rows == 0 ? 0 : chosen.size() / queries.rows;
-    const auto many = size() / cells->nlist * nprobe * dimension() >= kShared;
-    const auto parts = queries.rows == 1 && many ? std::min(nprobe, cores().helpers() + 1) : 1;
-    const auto width = k * parts;
-    Neighbours found{width, std::vector<float>(queries.rows * width), std::vector<std::int64_t>(queries.rows * width)};
-    cores().each(queries.rows * parts, [&](std::size_t task) {
-      const OneThread alone;
-      const auto q = task / parts;
-      std::vector<Id> lists;
-      for (auto p = task % parts; p < nprobe; p += parts) lists.push_back(chosen[q * nprobe + p]);
-      const std::vector<float> unused(lists.size());  // the distances to centroids: of use for inner products only
-      faiss::SearchParametersIVF parameters;
-      parameters.sel = allowed ? &*allowed : nullptr;
-      parameters.nprobe = lists.size();
-      faiss::IndexIVFStats statistics;
-      cells->search_preassigned(1, queries.row(q).data(), static_cast<Id>(k), lists.data(), unused.data(),
-                                found.distances.data() + task * k, found.rows.data() + task * k, false, &parameters,
-                                &statistics);
-    });
-    return found;
-  }
-
   // Row-major; in `space` where they are not stored as they are.
   [[nodiscard]] const float* all_vectors(std::vector<float>& space) const {
     if (kind == Kind::flat) return flat_rows().data;
     space.resize(size() * dimension());
     index->reconstruct_n(0, index->ntotal, space.data());
     return space.data();
-  }
-
-  // No more memory than the vectors take, and a way from a row to its place in a cell.
-  void finish_cells() {
-    auto& lists = static_cast<faiss::ArrayInvertedLists&>(*cells->invlists);
-    for (auto& codes : lists.codes) codes.shrink_to_fit();
-    for (auto& ids : lists.ids) ids.shrink_to_fit();
-    cells->direct_map = faiss::DirectMap{};  // not a file's own: it is not checked
-    cells->make_direct_map();
-    sketch.reset();
-    if (kind != Kind::ivf || !Sketch::pays(size(), dimension())) return;
-    std::vector<Cell> all;
-    for (std::size_t list = 0; list < cells->nlist; ++list) {
-      const auto count = lists.ids[list].size();
-      const auto* vectors = reinterpret_cast<const float*>(lists.codes[list].data());
-      all.push_back({{count, dimension(), vectors}, {lists.ids[list].data(), count}});
-    }
-    sketch.emplace(all);
   }
 };
 
@@ -307,10 +227,10 @@ Kind Ann::kind() const {
   return impl_->kind;
 }
 std::size_t Ann::nlist() const {
-  return impl_->cells == nullptr ? 0 : impl_->cells->nlist;
+  return impl_->cells ? impl_->cells->count() : 0;
 }
 std::size_t Ann::nprobe() const {
-  return impl_->cells == nullptr ? 0 : impl_->cells->nprobe;
+  return impl_->cells ? impl_->cells->probed() : 0;
 }
 
 std::vector<float> Ann::vector(std::size_t row) const {
@@ -336,7 +256,7 @@ void Ann::set_nprobe(std::size_t nprobe) {
     throw Error{Errc::invalid_argument,
                 "cannot probe " + std::to_string(nprobe) + " of " + std::to_string(nlist()) + " cells"};
   }
-  impl_->cells->nprobe = nprobe;
+  impl_->cells->probe(nprobe);
 }
 
 Ann Ann::converted(Kind kind) const {
