@@ -1,14 +1,11 @@
 #include "index/collection.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <mutex>
 #include <set>
 #include <utility>
 
-#include "core/digest.hpp"
 #include "core/error.hpp"
-#include "core/file.hpp"
 #include "core/guarded.hpp"
 #include "core/lock_file.hpp"
 #include "index/draft.hpp"
@@ -43,17 +40,13 @@ std::unique_ptr<Draft> draft_of(const fs::path& directory, const VersionRecord& 
   return draft;
 }
 
-void check_new(const NewItem& added, std::size_t dimension) {
-  check(added.item);
-  const auto finite = [](float x) { return std::isfinite(x); };
-  if (added.vector.size() != dimension) {
-    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has " + std::to_string(added.vector.size()) +
-                                            " values, this reference's vectors have " + std::to_string(dimension)};
-  }
-  if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) ||
-      !std::ranges::all_of(added.attached, finite)) {
-    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has a value that is not a finite number"};
-  }
+// Of a segment that no catalog speaks of: nothing can be written to it.
+VersionRecord segment_alone(std::int64_t segment) {
+  VersionRecord record;
+  record.version = segment;
+  record.segment = segment;
+  record.snapshot = true;
+  return record;
 }
 
 // As the live version's vectors are stored.
@@ -109,90 +102,7 @@ Collection::Collection(fs::path directory, CollectionOptions options)
     : directory_{std::move(directory)}, options_{std::move(options)}, state_{std::make_unique<State>()} {}
 Collection::~Collection() = default;
 
-// --- Making collections and versions
-// -----------------------------------------------------------------------------------
-
-void Collection::create(const fs::path& directory, const Segment& items, const Manifest& manifest,
-                        const Segment::Attachments& attachments, const std::string& note) {
-  if (fs::exists(directory))
-    throw Error{Errc::conflict, directory.string() + " exists already; choose another one, or remove it"};
-  auto staging = directory;
-  staging += ".building";
-  fs::remove_all(staging);
-  fs::create_directories(staging / "versions");
-  items.write(segment_of(staging, manifest.version), manifest, attachments);
-  Catalog::create(catalog_of(staging), manifest.name,
-                  {.version = manifest.version,
-                   .segment = manifest.version,
-                   .created = manifest.created,
-                   .origin = "build",
-                   .note = note});
-  publish_directory(staging, directory);
-}
-
-std::int64_t Collection::add_version(const fs::path& directory, const Segment& items, Manifest manifest,
-                                     const Segment::Attachments& attachments, const std::string& note, bool make_live) {
-  require_collection(directory);
-  std::optional<LockFile> writer;
-  if (make_live) writer.emplace(lock_of(directory));
-  const LockFile building{build_lock_of(directory)};
-  Catalog catalog{catalog_of(directory), Mode::write};
-  if (catalog.name() != manifest.name) {
-    throw Error{Errc::invalid_argument,
-                directory.string() + " holds the reference \"" + catalog.name() + "\", not \"" + manifest.name + "\""};
-  }
-  manifest.version = catalog.reserve_number();
-  items.write(segment_of(directory, manifest.version), manifest, attachments);
-  catalog.add({.version = manifest.version,
-               .segment = manifest.version,
-               .created = manifest.created,
-               .origin = "build",
-               .note = note},
-              0, 0, {}, make_live);
-  return manifest.version;
-}
-
-void Collection::restore(const fs::path& from, std::optional<std::int64_t> version, const fs::path& to) {
-  if (fs::exists(to)) throw Error{Errc::conflict, to.string() + " exists already; choose another one, or remove it"};
-  auto staging = to;
-  staging += ".building";
-  fs::remove_all(staging);
-  fs::create_directories(staging / "versions");
-  const bool single = is_single_segment(from);
-  VersionRecord record;
-  std::string name;
-  std::vector<Change> changes;
-  if (single) {
-    const auto manifest = read_manifest(from);
-    name = manifest.name;
-    record = {.version = manifest.version,
-              .segment = manifest.version,
-              .created = manifest.created,
-              .origin = {},
-              .note = {},
-              .head = {}};
-  } else {
-    require_collection(from);
-    const Catalog catalog{catalog_of(from), Mode::read};
-    name = catalog.name();
-    record = catalog.version(version.value_or(catalog.live()));
-    catalog.for_each_change(record, 0, [&](Change&& change) { changes.push_back(std::move(change)); });
-  }
-  const auto copy = segment_of(staging, record.segment);
-  fs::copy(single ? from : segment_of(from, record.segment), copy, fs::copy_options::recursive);
-  if (const auto faults = verify(copy); !faults.empty())
-    throw Error{Errc::corrupt, from.string() + ": " + faults.front()};
-  record.origin = "restored";
-  record.snapshot = false;
-  record.changes = 0;
-  record.head.clear();
-  Catalog::create(catalog_of(staging), name, record);
-  Catalog{catalog_of(staging), Mode::write}.append(record.version, changes);
-  publish_directory(staging, to);
-}
-
-// --- Opening
-// -------------------------------------------------------------------------------------------------------------
+// --- Opening ---
 
 std::unique_ptr<Collection> Collection::open(const fs::path& directory, CollectionOptions options) {
   std::unique_ptr<Collection> collection{new Collection{directory, std::move(options)}};
@@ -200,13 +110,7 @@ std::unique_ptr<Collection> Collection::open(const fs::path& directory, Collecti
   if (is_single_segment(directory)) {
     auto draft = std::make_unique<Draft>(open_segment(directory, collection->options_, collection->options_.opening));
     const auto version = draft->base()->manifest().version;
-    state.switch_to(std::move(draft), {.version = version,
-                                       .segment = version,
-                                       .created = {},
-                                       .origin = {},
-                                       .note = {},
-                                       .snapshot = true,
-                                       .head = {}});
+    state.switch_to(std::move(draft), segment_alone(version));
     return collection;
   }
   require_collection(directory);
@@ -238,13 +142,7 @@ void Collection::fall_back() {
   for (const auto segment : segments_in(directory_)) {
     try {
       auto draft = std::make_unique<Draft>(open_segment(segment_of(directory_, segment), options_, options_.opening));
-      state_->switch_to(std::move(draft), {.version = segment,
-                                           .segment = segment,
-                                           .created = {},
-                                           .origin = {},
-                                           .note = {},
-                                           .snapshot = true,
-                                           .head = {}});
+      state_->switch_to(std::move(draft), segment_alone(segment));
       return;
     } catch (const Error& error) {
       if (error.code() != Errc::corrupt && error.code() != Errc::not_found) throw;
@@ -268,8 +166,7 @@ void Collection::remove_leftovers() const {
   }
 }
 
-// --- Reading
-// -------------------------------------------------------------------------------------------------------------
+// --- Reading ---
 
 std::shared_ptr<const Snapshot> Collection::snapshot() const {
   return state_->live.with([](const auto& current) { return current; });
@@ -302,15 +199,14 @@ std::size_t Collection::changes() const {
   return static_cast<std::size_t>(snapshot()->revision());
 }
 
-// --- Writing
-// -------------------------------------------------------------------------------------------------------------
+// --- Writing ---
 
 Written Collection::upsert(std::vector<NewItem> items) {
   const auto dimension = snapshot()->dimension();
   std::vector<Change> changes;
   changes.reserve(items.size());
   for (auto& item : items) {
-    check_new(item, dimension);
+    check(item, dimension);
     changes.push_back({false, std::move(item)});
   }
   return write(std::move(changes));
@@ -363,8 +259,7 @@ Written Collection::write(std::vector<Change> changes) {
   return {state.version.version, state.draft->revision()};
 }
 
-// --- Versions
-// ------------------------------------------------------------------------------------------------------------
+// --- Versions ---
 
 std::shared_ptr<const Snapshot> Collection::load(std::int64_t version) const {
   std::unique_lock lock{state_->writing};
@@ -412,33 +307,6 @@ void Collection::drop_snapshot(std::int64_t version) {
   if (state_->version.version == version) state_->version.snapshot = false;
 }
 
-namespace {
-
-// The living items of a snapshot, segment first, as an exact segment that is not written yet.
-Segment items_of(const Snapshot& snapshot) {
-  constexpr std::size_t kBlock = 4096;
-  Segment items{snapshot.dimension(), snapshot.base().metric()};
-  std::vector<Item> some;
-  Matrix vectors{0, snapshot.dimension()};
-  const auto flush = [&] {
-    vectors.rows = some.size();
-    items.add(std::exchange(some, {}), vectors);
-    vectors.data.clear();
-  };
-  for (std::size_t row = 0; row < snapshot.rows(); ++row) {
-    if (!snapshot.alive(row)) continue;
-    const auto vector = snapshot.vector(row);
-    vectors.data.insert(vectors.data.end(), vector.begin(), vector.end());
-    some.push_back(snapshot.item(static_cast<std::int64_t>(row)));
-    if (some.size() == kBlock) flush();
-  }
-  if (!some.empty()) flush();
-  if (items.size() == 0) throw Error{Errc::invalid_argument, "the reference has no item left; add some first"};
-  return items;
-}
-
-}  // namespace
-
 std::int64_t Collection::compact(const Finish& finish) {
   auto& state = *state_;
   const std::unique_lock alone{state.compacting, std::try_to_lock};
@@ -455,7 +323,7 @@ std::int64_t Collection::compact(const Finish& finish) {
   const auto directory = segment_of(directory_, number);
   std::unique_ptr<Draft> draft;
   try {
-    auto items = items_of(*from);
+    auto items = living_items(*from);
     const auto attachments = finish(items, manifest);
     items.write(directory, manifest, attachments);
     draft = std::make_unique<Draft>(open_segment(directory, options_));

@@ -1,6 +1,8 @@
 #include "index/item.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 
 #include "core/error.hpp"
 
@@ -24,6 +26,19 @@ void check(const Item& item) {
   if (const auto value = boost::json::parse(item.metadata, error, {}, options); error || !value.is_object()) {
     throw Error{Errc::invalid_argument,
                 "an item's metadata is a JSON object, nested at most " + std::to_string(kMaxDepth) + " deep"};
+  }
+}
+
+void check(const NewItem& added, std::size_t dimension) {
+  check(added.item);
+  const auto finite = [](float x) { return std::isfinite(x); };
+  if (added.vector.size() != dimension) {
+    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has " + std::to_string(added.vector.size()) +
+                                            " values, this reference's vectors have " + std::to_string(dimension)};
+  }
+  if (added.attached.size() > kMaxAttached || !std::ranges::all_of(added.vector, finite) ||
+      !std::ranges::all_of(added.attached, finite)) {
+    throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has a value that is not a finite number"};
   }
 }
 

@@ -33,5 +33,7 @@ inline constexpr std::size_t kMaxAttached = 16;
 
 // Throws Error{invalid_argument} that names the field that is missing, too long, too deep, or no JSON object.
 void check(const Item& item);
+// The same, and where it has not `dimension` values, too many attached numbers, or one that is not finite.
+void check(const NewItem& added, std::size_t dimension);
 
 }  // namespace driftd::index

@@ -96,4 +96,26 @@ std::span<const float> Snapshot::attached(std::size_t row) const {
   return tail_.attached(row - base_->size());
 }
 
+Segment living_items(const Snapshot& snapshot) {
+  constexpr std::size_t kBlock = 4096;
+  Segment items{snapshot.dimension(), snapshot.base().metric()};
+  std::vector<Item> some;
+  Matrix vectors{0, snapshot.dimension()};
+  const auto flush = [&] {
+    vectors.rows = some.size();
+    items.add(std::exchange(some, {}), vectors);
+    vectors.data.clear();
+  };
+  for (std::size_t row = 0; row < snapshot.rows(); ++row) {
+    if (!snapshot.alive(row)) continue;
+    const auto vector = snapshot.vector(row);
+    vectors.data.insert(vectors.data.end(), vector.begin(), vector.end());
+    some.push_back(snapshot.item(static_cast<std::int64_t>(row)));
+    if (some.size() == kBlock) flush();
+  }
+  if (!some.empty()) flush();
+  if (items.size() == 0) throw Error{Errc::invalid_argument, "the reference has no item left; add some first"};
+  return items;
+}
+
 }  // namespace driftd::index

@@ -59,7 +59,6 @@ class Snapshot {
   [[nodiscard]] Neighbours search_base(MatrixView queries, std::size_t k, const Filter& filter) const;
   [[nodiscard]] Neighbours search_tail(MatrixView queries, std::size_t k, const Filter& filter) const;
 
-  friend class Collection;
   std::int64_t version_;
   std::uint64_t revision_;
   std::shared_ptr<const Segment> base_;
@@ -68,5 +67,9 @@ class Snapshot {
   std::shared_ptr<const RowMask> tail_alive_;  // null: all
   std::size_t size_;
 };
+
+// The living items, the segment's first, as an exact segment that is not written yet. Throws Error{invalid_argument}
+// where there is none.
+[[nodiscard]] Segment living_items(const Snapshot& snapshot);
 
 }  // namespace driftd::index
