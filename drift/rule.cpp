@@ -1,5 +1,6 @@
 #include "drift/rule.hpp"
 
+#include "core/alternatives.hpp"
 #include "core/error.hpp"
 
 namespace driftd::drift {
@@ -32,12 +33,7 @@ std::string_view name_of(Rule rule) {
 }
 
 std::string rule_names() {
-  std::string names;
-  for (const auto rule : kRules) {
-    names += rule == kRules.front() ? "" : rule == kRules.back() ? " or " : ", ";
-    names += name_of(rule);
-  }
-  return names;
+  return alternatives(kRules, [](Rule rule) { return name_of(rule); });
 }
 
 bool has_k(Rule rule) {

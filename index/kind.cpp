@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "core/alternatives.hpp"
 #include "core/error.hpp"
 #include "index/sketch.hpp"
 
@@ -37,7 +38,8 @@ Kind kind_of(std::string_view name) {
     if (name == name_of(kind)) return kind;
   }
   throw Error{Errc::invalid_argument, "this driftd knows no index kind \"" + std::string{name.substr(0, 64)} +
-                                          "\": choose flat, ivf, fp16, sq8 or ivfsq8"};
+                                          "\": choose " +
+                                          alternatives(kKinds, [](Kind kind) { return name_of(kind); })};
 }
 
 Kind automatic_kind(std::size_t count, std::size_t dimension) {

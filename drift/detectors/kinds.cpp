@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/alternatives.hpp"
 #include "drift/detectors/e_detection.hpp"
 #include "drift/detectors/mean_shift.hpp"
 #include "drift/detectors/ood_count.hpp"
@@ -16,12 +17,7 @@ const DetectorKind* detector_kind(std::string_view name) {
 }
 
 std::string detector_names() {
-  std::string names;
-  for (const auto& kind : kDetectorKinds) {
-    if (!names.empty()) names += &kind == &kDetectorKinds.back() ? " or " : ", ";
-    names += kind.name;
-  }
-  return names;
+  return alternatives(kDetectorKinds, &DetectorKind::name);
 }
 
 std::unique_ptr<Detector> make_detector(const DetectorKind& kind, const DetectorSettings& s) {
