@@ -42,11 +42,7 @@ std::unique_ptr<Draft> draft_of(const fs::path& directory, const VersionRecord& 
 
 // Of a segment that no catalog speaks of: nothing can be written to it.
 VersionRecord segment_alone(std::int64_t segment) {
-  VersionRecord record;
-  record.version = segment;
-  record.segment = segment;
-  record.snapshot = true;
-  return record;
+  return {.version = segment, .segment = segment, .snapshot = true};
 }
 
 // As the live version's vectors are stored.
@@ -217,8 +213,7 @@ Written Collection::remove(std::span<const std::string> ids, std::size_t* remove
   {
     const std::lock_guard lock{state_->writing};
     for (const auto& id : std::set<std::string>{ids.begin(), ids.end()}) {
-      if (state_->draft->find(id))
-        changes.push_back({true, {{.id = id, .label = {}, .uri = {}, .metadata = {}}, {}, {}}});
+      if (state_->draft->find(id)) changes.push_back({true, {{.id = id}}});
     }
   }
   if (removed != nullptr) *removed = changes.size();
@@ -245,9 +240,7 @@ Written Collection::write(std::vector<Change> changes) {
       VersionRecord next{.version = state.catalog->reserve_number(),
                          .segment = state.version.segment,
                          .created = options_.now ? options_.now() : "",
-                         .origin = "written to after snapshot " + std::to_string(state.version.version),
-                         .note = {},
-                         .head = {}};
+                         .origin = "written to after snapshot " + std::to_string(state.version.version)};
       state.catalog->add(next, state.version.version, 0, changes, true);
       state.version = std::move(next);
     } else {
@@ -341,9 +334,7 @@ std::int64_t Collection::compact(const Finish& finish) {
   state.catalog->add({.version = number,
                       .segment = number,
                       .created = manifest.created,
-                      .origin = "compaction of version " + std::to_string(from->version()),
-                      .note = {},
-                      .head = {}},
+                      .origin = "compaction of version " + std::to_string(from->version())},
                      from->version(), static_cast<std::int64_t>(from->revision()), {}, still_live);
   if (still_live) state.switch_to(std::move(draft), state.catalog->version(number));
   return number;
