@@ -18,6 +18,7 @@ using Chosen = std::function<int()>;
 void add_model_command(CLI::App& app, Chosen& chosen);
 void add_index_command(CLI::App& app, Chosen& chosen);
 // Parts of `driftd index`.
+void add_index_build_command(CLI::App& group, Chosen& chosen);
 void add_index_change_commands(CLI::App& group, Chosen& chosen);
 void add_index_version_commands(CLI::App& group, Chosen& chosen);
 void add_index_calibrate_command(CLI::App& group, Chosen& chosen);
