@@ -6,7 +6,10 @@
 
 #include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
+#include "api/messages/alert.hpp"
+#include "api/messages/retrain.hpp"
+#include "api/messages/stream.hpp"
 #include "api/paging.hpp"
 #include "api/pool_handler.hpp"
 #include "api/request_id.hpp"

@@ -5,7 +5,9 @@
 
 #include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
+#include "api/messages/reference.hpp"
+#include "api/messages/score.hpp"
 #include "api/paging.hpp"
 #include "api/reference_image.hpp"
 #include "core/error.hpp"

@@ -6,7 +6,7 @@
 
 #include "api/command_runner.hpp"
 #include "api/log.hpp"
-#include "api/messages.hpp"
+#include "api/messages/retrain.hpp"
 #include "api/time.hpp"
 #include "api/utf8.hpp"
 #include "core/error.hpp"

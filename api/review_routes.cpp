@@ -5,7 +5,8 @@
 
 #include "api/jpeg_response.hpp"
 #include "api/json_body.hpp"
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
+#include "api/messages/review.hpp"
 #include "api/new_normal.hpp"
 #include "api/paging.hpp"
 #include "api/pool_handler.hpp"

@@ -3,7 +3,8 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
+#include "api/messages/stream.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
 

@@ -4,7 +4,9 @@
 #include <charconv>
 #include <utility>
 
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
+#include "api/messages/score.hpp"
+#include "api/messages/stream.hpp"
 #include "api/paging.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "api/json_body.hpp"
-#include "api/messages.hpp"
+#include "api/json_response.hpp"
 #include "api/pool_handler.hpp"
 #include "core/error.hpp"
 #include "drift/statistics.hpp"

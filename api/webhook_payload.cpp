@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <utility>
 
-#include "api/messages.hpp"
+#include "api/accuracy_watch.hpp"
+#include "api/messages/alert.hpp"
+#include "api/messages/retrain.hpp"
 #include "api/time.hpp"
 
 namespace driftd::api {

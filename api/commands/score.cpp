@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "api/commands/command.hpp"
-#include "api/messages.hpp"
+#include "api/messages/score.hpp"
 #include "api/pipeline.hpp"
 #include "api/reference.hpp"
 #include "core/error.hpp"

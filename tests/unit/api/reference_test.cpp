@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "api/messages.hpp"
+#include "api/messages/reference.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
 #include "tests/support/catch.hpp"
