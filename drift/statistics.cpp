@@ -33,15 +33,6 @@ double log_choose(std::uint64_t n, std::uint64_t k) {
   return -std::log(n_real + 1) - log_beta(n_real - k_real + 1, k_real + 1);
 }
 
-// Sums mass(k) + ... + mass(n), the smallest terms first so that they are not lost beside the largest.
-template <class Mass>
-double upper_tail(std::uint64_t k, std::uint64_t n, const Mass& mass) {
-  if (k == 0) return 1;
-  double sum = 0;
-  for (std::uint64_t i = n; i >= k && i <= n; --i) sum += mass(i);
-  return std::min(sum, 1.0);
-}
-
 // The continued fraction of the incomplete beta function (DLMF 8.17.22) by Lentz's method; quick for x < (a + 1) / (a +
 // b + 2).
 double beta_fraction(double a, double b, double x) {
@@ -106,20 +97,6 @@ Interval wilson_z(std::uint64_t successes, std::uint64_t trials, double z) {
   return {successes == 0 ? 0 : std::max(0.0, centre - half), successes == trials ? 1 : std::min(1.0, centre + half)};
 }
 
-double binomial_mass(std::uint64_t k, std::uint64_t n, double p) {
-  require(p >= 0 && p <= 1, "a probability lies between 0 and 1");
-  if (k > n) return 0;
-  if (p == 0) return k == 0 ? 1 : 0;
-  if (p == 1) return k == n ? 1 : 0;
-  const auto hits = static_cast<double>(k);
-  return std::exp(log_choose(n, k) + hits * std::log(p) + static_cast<double>(n - k) * std::log1p(-p));
-}
-
-double binomial_upper_tail(std::uint64_t k, std::uint64_t n, double p) {
-  require(p >= 0 && p <= 1, "a probability lies between 0 and 1");
-  return upper_tail(k, n, [&](std::uint64_t i) { return binomial_mass(i, n, p); });
-}
-
 double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b) {
   require(std::isfinite(a) && std::isfinite(b) && a > 0 && b > 0, "beta-binomial parameters must be positive");
   if (k > n) return 0;
@@ -129,7 +106,10 @@ double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b) 
 
 double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, double b) {
   require(std::isfinite(a) && std::isfinite(b) && a > 0 && b > 0, "beta-binomial parameters must be positive");
-  return upper_tail(k, n, [&](std::uint64_t i) { return beta_binomial_mass(i, n, a, b); });
+  if (k == 0) return 1;
+  double sum = 0;  // the smallest terms first, so that they are not lost beside the largest
+  for (std::uint64_t i = n; i >= k && i <= n; --i) sum += beta_binomial_mass(i, n, a, b);
+  return std::min(sum, 1.0);
 }
 
 double beta_quantile(double p, double a, double b) {

@@ -27,14 +27,10 @@ struct Interval {
 // The same for a caller that evaluates many intervals at one confidence: z is normal_quantile((1 + confidence) / 2).
 [[nodiscard]] Interval wilson_z(std::uint64_t successes, std::uint64_t trials, double z);
 
-// P(X = k) and P(X >= k) for X ~ Binomial(n, p), 0 <= p <= 1. Exact sums of log-gamma terms, relative error below 1e-7
-// for n up to 1e6. O(n - k).
-[[nodiscard]] double binomial_mass(std::uint64_t k, std::uint64_t n, double p);
-[[nodiscard]] double binomial_upper_tail(std::uint64_t k, std::uint64_t n, double p);
-
-// The same for X ~ BetaBinomial(n, a, b), a, b > 0: a binomial whose rate is itself Beta(a, b). With m calibration
-// scores and c = floor(alpha (m + 1)), the number of p-values <= alpha among n fresh exchangeable images is
-// BetaBinomial(n, c, m + 1 - c) (Vovk 2012, "Conditional validity of inductive conformal predictors").
+// P(X = k) and P(X >= k) for X ~ BetaBinomial(n, a, b), a, b > 0: a binomial whose rate is itself Beta(a, b). With m
+// calibration scores and c = floor(alpha (m + 1)), the number of p-values <= alpha among n fresh exchangeable images is
+// BetaBinomial(n, c, m + 1 - c) (Vovk 2012, "Conditional validity of inductive conformal predictors"). Exact sums of
+// log-gamma terms, relative error below 1e-7 for n up to 1e6. O(n - k).
 [[nodiscard]] double beta_binomial_mass(std::uint64_t k, std::uint64_t n, double a, double b);
 [[nodiscard]] double beta_binomial_upper_tail(std::uint64_t k, std::uint64_t n, double a, double b);
 
