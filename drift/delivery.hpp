@@ -28,12 +28,6 @@ struct Delivery : Notice {
   std::string last_error;  // of the last attempt that failed
 };
 
-struct OutboxCounts {
-  std::size_t pending = 0;
-  std::size_t delivered = 0;
-  std::size_t dead = 0;
-};
-
 // How long to wait after the n-th failed attempt (n from 1): jitter under an exponential ceiling, so that many
 // senders that failed together do not come back together. `random` is uniform in [0, 1). The result lies between half
 // of the ceiling and the ceiling, which is 1 s, 2 s, 4 s ... and at most 5 minutes.

@@ -116,7 +116,6 @@ class Store {
   Delivery retry(std::string_view id, std::int64_t now_ms);
   [[nodiscard]] Delivery delivery(std::string_view id) const;  // throws Error not_found
   [[nodiscard]] std::vector<Delivery> deliveries(const DeliveryQuery& query) const;
-  [[nodiscard]] OutboxCounts outbox() const;
 
  private:
   struct Connection;

@@ -147,26 +147,4 @@ std::vector<Delivery> Store::deliveries(const DeliveryQuery& wanted) const {
   });
 }
 
-OutboxCounts Store::outbox() const {
-  return connection_->with([](Database& db) {
-    OutboxCounts counts;
-    Statement query{db, "SELECT state, count(*) FROM outbox GROUP BY state"};
-    while (query.step()) {
-      const auto rows = static_cast<std::size_t>(query.integer(1));
-      switch (static_cast<DeliveryState>(query.integer(0))) {
-        case DeliveryState::pending:
-          counts.pending = rows;
-          break;
-        case DeliveryState::delivered:
-          counts.delivered = rows;
-          break;
-        case DeliveryState::dead:
-          counts.dead = rows;
-          break;
-      }
-    }
-    return counts;
-  });
-}
-
 }  // namespace driftd::drift

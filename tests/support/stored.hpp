@@ -63,4 +63,9 @@ inline drift::Notice notice(const std::string& id, const std::string& target = "
   return {id, target, "alert.firing", "a", payload};
 }
 
+// How many notices are in that state.
+inline std::size_t notices_in(const drift::Store& store, drift::DeliveryState state) {
+  return store.deliveries({.state = state, .limit = 100'000}).size();
+}
+
 }  // namespace driftd::test

@@ -146,7 +146,7 @@ TEST_CASE(
     const Store store{dir / "s.db"};
     const auto alerts = store.load().alerts;
     REQUIRE(static_cast<int>(alerts.size()) >= told + 1);
-    CHECK(store.outbox().pending == alerts.size());
+    CHECK(test::notices_in(store, DeliveryState::pending) == alerts.size());
     CHECK(store.load().streams.size() == 1);
     for (const auto& alert : alerts) {
       const auto breakdown = store.breakdown(alert.id);

@@ -91,7 +91,7 @@ TEST_CASE("a new store is empty") {
   const Store store{dir / "s.db"};
   CHECK(store.load().streams.empty());
   CHECK(store.load().alerts.empty());
-  CHECK(store.outbox().pending == 0);
+  CHECK(notices_in(store, DeliveryState::pending) == 0);
 }
 
 TEST_CASE("the history of an alert is kept in order and goes with the alert") {
