@@ -75,8 +75,7 @@ struct Ranks {
 // Rules that k matters to have a list for each k.
 [[nodiscard]] constexpr std::size_t list_of(Rule rule, std::size_t k) {
   constexpr std::array<std::size_t, kRules.size()> kFirst{0, 1, 11, 12, 13, 23, 33};
-  const bool by_k = rule == Rule::knn || rule == Rule::mean || rule == Rule::l1;
-  return kFirst[static_cast<std::size_t>(rule)] + (by_k ? k - 1 : 0);
+  return kFirst[static_cast<std::size_t>(rule)] + (has_k(rule) ? k - 1 : 0);
 }
 inline constexpr std::size_t kLists = list_of(Rule::mahalanobis, 1) + 1;
 

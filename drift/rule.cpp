@@ -36,10 +36,6 @@ std::string rule_names() {
   return alternatives(kRules, [](Rule rule) { return name_of(rule); });
 }
 
-bool has_k(Rule rule) {
-  return rule == Rule::knn || rule == Rule::mean || rule == Rule::l1;
-}
-
 bool needs_vectors(Rule rule) {
   return rule == Rule::l1 || rule == Rule::mahalanobis;
 }

@@ -26,7 +26,9 @@ inline constexpr std::array kRules{Rule::blend, Rule::knn, Rule::rmean,      Rul
 [[nodiscard]] std::string rule_names();  // "blend, knn, rmean, d1r3, mean, l1 or mahalanobis"
 
 // Whether k changes the score.
-[[nodiscard]] bool has_k(Rule rule);
+[[nodiscard]] constexpr bool has_k(Rule rule) {
+  return rule == Rule::knn || rule == Rule::mean || rule == Rule::l1;
+}
 // Whether a score needs embeddings beside distances (Vectors in near.hpp).
 [[nodiscard]] bool needs_vectors(Rule rule);
 
