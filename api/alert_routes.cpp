@@ -52,8 +52,7 @@ std::int64_t until_of(const JsonBody& body, std::int64_t from_ms) {
   return until_ms;
 }
 
-// --- Alerts
-// -------------------------------------------------------------------------------------------------------------------------
+// --- Alerts ---
 
 drift::Alert alert_at(const drift::Monitor& monitor, const std::string& id) {
   auto alert = monitor.alert(id);
@@ -131,8 +130,7 @@ Response unsilence_alert(const drift::Monitor& monitor, AlertService& alerts, co
   return alert_response(store, alert);
 }
 
-// --- Silences
-// -----------------------------------------------------------------------------------------------------------------------
+// --- Silences ---
 
 Response get_silences(const drift::Store& store, const Request&) {
   json::array all;
@@ -168,8 +166,7 @@ Response delete_silence(drift::Store& store, const Request& request) {
   return json_response(to_json(*found));
 }
 
-// --- Deliveries
-// ---------------------------------------------------------------------------------------------------------------------
+// --- Deliveries ---
 
 Response get_deliveries(const drift::Store& store, const Request& request) {
   drift::DeliveryQuery query{.limit = page_limit(request) + 1};
@@ -200,8 +197,7 @@ Response retry_delivery(drift::Store& store, WebhookSender& sender, const Reques
   return json_response(to_json(delivery));
 }
 
-// --- Retrain requests
-// ---------------------------------------------------------------------------------------------------------------
+// --- Retrain requests ---
 
 Response retrain_response(const drift::Store& store, const drift::RetrainRequest& request) {
   auto object = to_json(request);
@@ -251,8 +247,7 @@ Response patch_retrain(const drift::Store& store, RetrainService& retrain, const
   return retrain_response(store, retrain.change(id_of(request), change, now_ms()));
 }
 
-// --- Feedback
-// -----------------------------------------------------------------------------------------------------------------------
+// --- Feedback ---
 
 Response post_feedback(drift::Store& store, drift::Feedback& feedback, AccuracyWatch& accuracy,
                        const Request& request) {

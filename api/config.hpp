@@ -42,10 +42,10 @@ struct ModelConfig {
 };
 
 struct StoreConfig {
-  std::string device =
-      "cpu";  // where references are searched: cpu, cuda:N or all (a build with GPU support); falls back to cpu
-  double compact_share = 0.1;  // a reference is compacted when the changes since it was built exceed this share of its
-                               // items; 0: never by itself
+  // Where references are searched: cpu, cuda:N or all (a build with GPU support); falls back to cpu.
+  std::string device = "cpu";
+  // A reference is compacted when the changes since it was built exceed this share of its items; 0: never by itself ...
+  double compact_share = 0.1;
   std::size_t compact_min = 50;   // ... and are at least so many
   std::size_t keep_versions = 2;  // kept for rollback after a compaction, besides snapshots
 };
@@ -53,13 +53,13 @@ struct StoreConfig {
 struct ScoringConfig {
   std::string rule = "blend";  // blend | knn | rmean | d1r3 | mean | l1 | mahalanobis
   std::size_t k = 3;           // neighbours listed, and the k of rules knn, mean and l1
-  std::string among =
-      "all";  // all | same_label: compare an image with items of its own label only (index build --same-label)
-  bool per_label =
-      false;  // rank an image among those of the label that its neighbours vote for, a label of few images with all
-  std::size_t recheck_every = 1000;  // one image in so many is searched for again in all cells of an ivf index, for
-                                     // driftd_index_recheck_*; 0: none
-  double alpha = 0.05;               // p-value below which an image counts as out of distribution
+  // all | same_label: compare an image with items of its own label only (index build --same-label).
+  std::string among = "all";
+  // Rank an image among those of the label that its neighbours vote for, a label of few images with all.
+  bool per_label = false;
+  // One image in so many is searched for again in all cells of an ivf index, for driftd_index_recheck_*; 0: none.
+  std::size_t recheck_every = 1000;
+  double alpha = 0.05;  // p-value below which an image counts as out of distribution
 };
 
 struct StreamConfig {
@@ -93,15 +93,15 @@ struct AlertConfig {
   std::uint32_t cooldown_s = 0;     // ... and seconds before it may fire again
   std::uint32_t repeat_s = 0;       // a firing alert that nobody acknowledged is told again so often; 0: once
   std::size_t run_length = 10'000;  // images until a false alarm of a detector is expected; 0: only the rates watch
-  std::vector<std::string> detectors{"ood-rate",
-                                     "e-detector"};  // what watches, the most urgent first (drift/detectors/kinds.hpp)
-  std::size_t accuracy_run_length =
-      2000;  // labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off
+  // What watches, the most urgent first (drift/detectors/kinds.hpp).
+  std::vector<std::string> detectors{"ood-rate", "e-detector"};
+  // Labels until a false alarm of the rule "accuracy" is expected, at least; 0: rule is off.
+  std::size_t accuracy_run_length = 2000;
   double accuracy_drop = 0.05;  // it finds an accuracy that is lower than the reference's own by more than this
-  std::size_t thumbnail_bytes =
-      64 << 10;  // of small pictures kept with an alert: its strangest images and examples of each group; 0: none
-  std::size_t picture_buffer_bytes =
-      32 << 20;                         // of strange images held in memory as they came, of which the pictures are made
+  // Of small pictures kept with an alert: its strangest images and examples of each group; 0: none.
+  std::size_t thumbnail_bytes = 64 << 10;
+  // Of strange images held in memory as they came, of which the pictures are made.
+  std::size_t picture_buffer_bytes = 32 << 20;
   std::vector<StreamRuleConfig> rules;  // the first that matches a stream counts
 };
 
@@ -121,8 +121,8 @@ struct RetrainConfig {
   std::string mode = "suggest";      // off | suggest: a person or a pipeline accepts a request | auto: accepted at once
   std::vector<std::string> command;  // run when a request is accepted, the request on its standard input; no shell
   std::uint32_t command_timeout_s = 600;
-  std::string activate =
-      "never";  // never | shadow: a ready version goes live when its OOD rate on recent images is low ...
+  // never | shadow: a ready version goes live when its OOD rate on recent images is low ...
+  std::string activate = "never";
   double activate_below = 0.10;           // ... its upper 95% bound at most this ...
   std::size_t activate_min_images = 100;  // ... over at least so many images
 };
@@ -130,8 +130,8 @@ struct RetrainConfig {
 struct ReviewConfig {
   std::size_t max_items = 500;       // images that wait for a person; 0: no review queue
   std::size_t max_bytes = 64 << 20;  // of their pictures; answered ones make room first
-  double random_share =
-      0.2;  // of max_items: a uniform sample of all images, for honest estimates; the rest is strange and diverse
+  // Of max_items: a uniform sample of all images, for honest estimates; the rest is strange and diverse.
+  double random_share = 0.2;
   double stream_share = 0.5;       // of the diverse images: the most of one stream
   std::uint32_t image_side = 512;  // pixels of the longer side of a kept picture
 };
@@ -155,8 +155,8 @@ struct Config {
   ReviewConfig review;
   ShadowConfig shadow;
   std::string data_directory;  // windows, alerts and unsent webhooks; one service at a time
-  bool pictures = true;  // false, for privacy: no image is kept, in the review queue or with an alert, and no training
-                         // image is shown
+  // false, for privacy: no image is kept, in the review queue or with an alert, and no training image is shown.
+  bool pictures = true;
   std::string log_level = "info";  // debug | info | warn | error
 };
 

@@ -17,8 +17,8 @@ namespace driftd::api {
 struct TuningOptions {
   // Limits of what reading only some of the cells may cost.
   double min_recall = 0.99;  // share of the 3 nearest found
-  double max_score_error =
-      0.01;                 // mean absolute error of the blend score, which spreads by some units on typical images
+  // Mean absolute error of the blend score, which spreads by some units on typical images.
+  double max_score_error = 0.01;
   double max_query_ms = 0;  // for "auto": of one query alone on this machine; 0: the size decides
   index::Device device;     // where the calibration searches, for kinds without cells
   std::size_t pools = 1;    // unit vectors per embedding

@@ -68,8 +68,7 @@ json::object written_json(const LiveReference& live, const index::Written& writt
           {"revision", written.revision}};
 }
 
-// --- Items
-// ---------------------------------------------------------------------------------------------------------------
+// --- Items ---
 
 // An item as JSON gives it: its names, and an image or a vector still to be embedded.
 struct ItemBody {
@@ -178,8 +177,7 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
   co_return json_response(answer);
 }
 
-// --- Search
-// ----------------------------------------------------------------------------------------------------------------
+// --- Search ---
 
 awaitable<Response> search(EmbeddingService& embedding, const References& references, Request request) {
   const auto& live = reference_of(references, request);
@@ -193,8 +191,7 @@ awaitable<Response> search(EmbeddingService& embedding, const References& refere
                            {"neighbours", to_json(nearest(reference, embedded.vector, k, filter))}});
 }
 
-// --- References and versions
-// -----------------------------------------------------------------------------------------------
+// --- References and versions ---
 
 awaitable<Response> get_references(const References& references, Request) {
   json::array array;

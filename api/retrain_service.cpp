@@ -118,8 +118,7 @@ void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial
       {{"retrain", request->id}, {"trial", note}});
 }
 
-// --- The command
-// --------------------------------------------------------------------------------------------------------------------
+// --- The command ---
 
 void RetrainService::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {

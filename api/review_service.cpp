@@ -82,8 +82,7 @@ void ReviewService::resume(const std::string& model) {
   store_.remove(gone);
 }
 
-// --- While images are scored
-// ----------------------------------------------------------------------------------------------------------
+// --- While images are scored ---
 
 ReviewService::Pick ReviewService::pick(const std::string& stream, const std::string& reference, bool ood,
                                         std::int64_t now) {
@@ -128,8 +127,7 @@ void ReviewService::run(const std::stop_token& stop) {
   }
 }
 
-// --- What is kept
-// ---------------------------------------------------------------------------------------------------------------------
+// --- What is kept ---
 
 void ReviewService::keep(Handed& handed) {
   const std::scoped_lock lock{mutex_};
@@ -214,8 +212,7 @@ void ReviewService::report() {
   metrics_.review_queue(counts.waiting, counts.answered, counts.image_bytes);
 }
 
-// --- Answers
-// --------------------------------------------------------------------------------------------------------------------------
+// --- Answers ---
 
 ReviewItem ReviewService::answer(const std::string& id, const ReviewAnswer& answer, std::int64_t now,
                                  const std::function<void(const ReviewItem&, const std::vector<float>&)>& put) {

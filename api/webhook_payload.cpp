@@ -46,8 +46,7 @@ std::string description(const drift::Alert& alert) {
          alert.reference + ", alert " + alert.id + ".";
 }
 
-// --- Alertmanager
-// -------------------------------------------------------------------------------------------------------------------
+// --- Alertmanager ---
 
 json::object labels_of(const drift::Alert& alert) {
   return {{"alertname", kAlertName}, {"reference", alert.reference}, {"rule", alert.rule}, {"stream", alert.stream}};
@@ -90,8 +89,7 @@ json::array alertmanager_post(const drift::Alert& alert, const NoticeContext& co
   return {alertmanager_alert(alert, context, rfc3339(firing ? context.now_ms + lasts : alert.resolved.at_ms))};
 }
 
-// --- Slack
-// --------------------------------------------------------------------------------------------------------------------------
+// --- Slack ---
 
 std::string escaped(std::string_view text) {
   std::string out;
@@ -115,8 +113,7 @@ json::object slack(std::string_view title, std::string_view body, const NoticeCo
           {"blocks", json::array{{{"type", "section"}, {"text", {{"type", "mrkdwn"}, {"text", text}}}}}}};
 }
 
-// --- The rest
-// -----------------------------------------------------------------------------------------------------------------------
+// --- The rest ---
 
 json::object cloudevent(std::string_view event, std::string_view subject, json::object data,
                         const NoticeContext& context) {
