@@ -107,9 +107,10 @@ class Decompressor {
   [[nodiscard]] bool has_many_scans() { return jpeg_has_multiple_scans(&info_) != FALSE; }
 
   // By the table of the first component, luma mostly. Between header and pixels: libjpeg lets go of the components when
-  // the last row is read.
+  // the last row is read, but looks at the table's number, any byte of the file, only when it reads the first one.
   [[nodiscard]] int quality() const {
-    const auto* table = info_.quant_tbl_ptrs[info_.comp_info[0].quant_tbl_no];
+    const auto number = static_cast<std::size_t>(info_.comp_info[0].quant_tbl_no);
+    const auto* table = number < NUM_QUANT_TBLS ? info_.quant_tbl_ptrs[number] : nullptr;
     return table == nullptr ? 100 : quality_of(*table);
   }
 

@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -160,6 +161,17 @@ TEST_CASE("a JPEG with more scans than the limits allow is too large") {
   CHECK(test::code_of([&] {
           return decode(jpeg, {.limits = {.max_scans = 190, .max_scan_pixels = 64 * 64 * 190 - 1}});
         }) == Errc::too_large);
+}
+
+TEST_CASE("a JPEG that names a quantisation table of which there are only four is undecodable") {
+  auto jpeg = test::encode_jpeg(test::picture(16, 16));
+  constexpr std::array<std::uint8_t, 4> kFrame{0xFF, 0xC0, 0, 17};  // baseline, three components
+  const auto frame = std::search(jpeg.begin(), jpeg.end(), kFrame.begin(), kFrame.end());
+  REQUIRE(frame < jpeg.end() - 12);
+  auto& table = frame[12];  // of the first component
+  table = static_cast<std::uint8_t>(GENERATE(4, 5, 64, 200, 255));
+  CAPTURE(int{table});
+  CHECK(test::code_of([&] { return decode(jpeg); }) == Errc::undecodable);
 }
 
 TEST_CASE("twelve megapixels decode within a second of processor time") {
