@@ -50,10 +50,10 @@ LiveReference& writable(const References& references, const Request& request) {
 }
 
 json::object describe(const LiveReference& live) {
+  const auto compaction = live.compaction();  // first: one that is over shows in all that follows
   auto object = to_json(live.current());
   object["writable"] = live.read_only().empty();
   if (!live.read_only().empty()) object["read_only_because"] = why_read_only(live);
-  const auto compaction = live.compaction();
   object["images"] = live.shows_pictures() && has_images(live.current());
   object["compaction"] = {{"running", compaction.running}, {"failed", !compaction.error.empty()}};
   json::array versions;
