@@ -16,7 +16,7 @@ void put(Writer& out, const std::vector<Shift>& shifts) {
   out.put(static_cast<std::uint64_t>(shifts.size()));
   for (const auto& shift : shifts) {
     out.put(shift.name);
-    out.put(static_cast<std::uint8_t>(shift.upper ? 1 : 0));
+    out.put(shift.upper);
     out.put(shift.rank);
     out.put(shift.share);
   }
@@ -26,7 +26,7 @@ std::vector<Shift> get_shifts(Reader& in) {
   std::vector<Shift> shifts(in.count(25));  // a length, a flag and two numbers
   for (auto& shift : shifts) {
     shift.name = in.text();
-    shift.upper = in.get<std::uint8_t>() != 0;
+    shift.upper = in.flag();
     shift.rank = in.finite();
     shift.share = in.finite();
   }
@@ -67,9 +67,7 @@ Alert decode_alert(std::span<const std::byte> bytes) {
   alert.stream = in.text();
   alert.reference = in.text();
   alert.rule = in.text();
-  const auto state = in.get<std::uint8_t>();
-  in.require(state <= static_cast<std::uint8_t>(AlertState::resolved), "its state is unknown");
-  alert.state = static_cast<AlertState>(state);
+  alert.state = in.one_up_to(AlertState::resolved, "its state is unknown");
   alert.started = get_moment(in);
   alert.fired = get_moment(in);
   alert.resolved = get_moment(in);

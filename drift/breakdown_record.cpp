@@ -102,7 +102,7 @@ std::vector<std::byte> encode(const Breakdown& breakdown) {
   put(out, breakdown.until);
   out.put(static_cast<std::uint64_t>(breakdown.images));
   out.put(static_cast<std::uint64_t>(breakdown.strange));
-  out.put(static_cast<std::uint8_t>(breakdown.of_strange ? 1 : 0));
+  out.put(breakdown.of_strange);
   put_all(out, breakdown.labels);
   put_all(out, breakdown.properties);
   put_all(out, breakdown.groups);
@@ -118,7 +118,7 @@ Breakdown decode_breakdown(std::span<const std::byte> bytes) {
   breakdown.images = in.get<std::uint64_t>();
   breakdown.strange = in.get<std::uint64_t>();
   in.require(breakdown.strange <= breakdown.images, "it counts more strange images than images");
-  breakdown.of_strange = in.get<std::uint8_t>() != 0;
+  breakdown.of_strange = in.flag();
   breakdown.labels = get_all(in, get_label);
   breakdown.properties = get_all(in, get_property);
   breakdown.groups = get_all(in, get_group);

@@ -20,6 +20,7 @@
 namespace driftd::drift {
 
 static_assert(std::endian::native == std::endian::little, "stored formats are little-endian");
+static_assert(sizeof(bool) == 1, "a flag is one byte");
 
 class Writer {
  public:
@@ -67,6 +68,15 @@ class Reader {
     const auto value = get<double>();
     require(std::isfinite(value), "a number is not finite");
     return value;
+  }
+  [[nodiscard]] bool flag() { return get<std::uint8_t>() != 0; }
+  // One of an enumeration that was written as one byte; `problem` says what is wrong with one beyond `last`.
+  template <class Enum>
+    requires std::is_enum_v<Enum>
+  [[nodiscard]] Enum one_up_to(Enum last, const char* problem) {
+    const auto value = get<std::uint8_t>();
+    require(value <= static_cast<std::uint8_t>(last), problem);
+    return static_cast<Enum>(value);
   }
   // The version that a record begins with, 1 to `newest`.
   [[nodiscard]] std::uint8_t version(std::uint8_t newest) {

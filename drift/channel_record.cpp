@@ -57,7 +57,7 @@ void get_counts(Reader& in, std::vector<std::uint32_t>& counts, std::uint8_t ver
 EDetector::Channel get_channel(Reader& in, std::uint8_t version) {
   auto group = in.text();
   auto name = in.text();
-  const bool both_ends = in.get<std::uint8_t>() != 0;
+  const bool both_ends = in.flag();
   RankHistogram::State ranks;
   ranks.edges = in.floats();
   ranks.places.resize(ranks.edges.size() + 1);
@@ -82,7 +82,7 @@ void put(Writer& out, const std::vector<EDetector::Channel>& channels) {
   for (const auto& channel : channels) {
     out.put(channel.group);
     out.put(channel.name);
-    out.put(static_cast<std::uint8_t>(channel.both_ends ? 1 : 0));
+    out.put(channel.both_ends);
     out.put(std::span{channel.ranks.state().edges});
     put_counts(out, channel.ranks.state().places);
     put_counts(out, channel.ranks.state().learned);

@@ -27,7 +27,7 @@ void put(Writer& out, const RetrainTrial& trial) {
   out.put(static_cast<std::uint64_t>(trial.images));
   out.put(static_cast<std::uint64_t>(trial.ood));
   out.put(static_cast<std::uint64_t>(trial.live_ood));
-  out.put(static_cast<std::uint8_t>(trial.passed ? 1 : 0));
+  out.put(trial.passed);
 }
 
 RetrainTrial get_trial(Reader& in) {
@@ -38,7 +38,7 @@ RetrainTrial get_trial(Reader& in) {
   trial.ood = in.get<std::uint64_t>();
   trial.live_ood = in.get<std::uint64_t>();
   in.require(trial.ood <= trial.images && trial.live_ood <= trial.images, "its trial counts more images than it had");
-  trial.passed = in.get<std::uint8_t>() != 0;
+  trial.passed = in.flag();
   return trial;
 }
 
@@ -56,10 +56,10 @@ std::vector<std::byte> encode(const RetrainRequest& request) {
   out.put(request.updated_ms);
   out.put(request.reference_version);
   out.put(request.command_started_ms);
-  out.put(static_cast<std::uint8_t>(request.exit_code ? 1 : 0));
+  out.put(request.exit_code.has_value());
   out.put(static_cast<std::int32_t>(request.exit_code.value_or(0)));
   out.put(request.output);
-  out.put(static_cast<std::uint8_t>(request.trial ? 1 : 0));
+  out.put(request.trial.has_value());
   if (request.trial) put(out, *request.trial);
   return out.take();
 }
@@ -72,18 +72,16 @@ RetrainRequest decode_retrain(std::span<const std::byte> bytes) {
   request.reference = in.text();
   request.alerts = get_texts(in);
   request.streams = get_texts(in);
-  const auto status = in.get<std::uint8_t>();
-  in.require(status <= static_cast<std::uint8_t>(RetrainStatus::rejected), "its status is unknown");
-  request.status = static_cast<RetrainStatus>(status);
+  request.status = in.one_up_to(RetrainStatus::rejected, "its status is unknown");
   request.created_ms = in.get<std::int64_t>();
   request.updated_ms = in.get<std::int64_t>();
   request.reference_version = in.get<std::int64_t>();
   request.command_started_ms = in.get<std::int64_t>();
-  const bool exited = in.get<std::uint8_t>() != 0;
+  const bool exited = in.flag();
   const auto exit_code = in.get<std::int32_t>();
   if (exited) request.exit_code = exit_code;
   request.output = in.text();
-  if (version >= 2 && in.get<std::uint8_t>() != 0) request.trial = get_trial(in);
+  if (version >= 2 && in.flag()) request.trial = get_trial(in);
   in.require_end();
   return request;
 }

@@ -28,7 +28,7 @@ std::vector<std::byte> encode(const ReviewItem& item) {
   out.put(item.request_id);
   out.put(item.score);
   out.put(item.p_value);
-  out.put(static_cast<std::uint8_t>(item.ood ? 1 : 0));
+  out.put(item.ood);
   out.put(item.distance);
   out.put(item.novelty);
   out.put(item.predicted);
@@ -61,7 +61,7 @@ ReviewItem decode_review(std::span<const std::byte> bytes) {
   item.request_id = in.text();
   item.score = in.get<double>();
   item.p_value = in.get<double>();
-  item.ood = in.get<std::uint8_t>() != 0;
+  item.ood = in.flag();
   item.distance = in.get<double>();
   item.novelty = in.get<double>();
   item.predicted = in.text();

@@ -18,7 +18,7 @@ constexpr std::uint8_t kVersion = 4;
 
 void put(Writer& out, const Window::State& window) {
   out.put(static_cast<std::uint64_t>(window.flags.size()));
-  for (const bool flag : window.flags) out.put(static_cast<std::uint8_t>(flag ? 1 : 0));
+  for (const bool flag : window.flags) out.put(flag);
   out.put(window.total);
   out.put(window.total_flagged);
 }
@@ -26,7 +26,7 @@ void put(Writer& out, const Window::State& window) {
 Window::State get_window(Reader& in) {
   Window::State window;
   window.flags.resize(in.count(1));
-  for (auto&& flag : window.flags) flag = in.get<std::uint8_t>() != 0;
+  for (auto&& flag : window.flags) flag = in.flag();
   window.total = in.get<std::uint64_t>();
   window.total_flagged = in.get<std::uint64_t>();
   in.require(window.total_flagged <= window.total && window.flags.size() <= window.total, "its counts contradict");
@@ -68,9 +68,7 @@ void put(Writer& out, const WatchState& watch) {
 
 WatchState get_watch(Reader& in) {
   WatchState watch;
-  const auto phase = in.get<std::uint8_t>();
-  in.require(phase <= static_cast<std::uint8_t>(AlertMachine::Phase::firing), "its phase is unknown");
-  watch.machine.phase = static_cast<AlertMachine::Phase>(phase);
+  watch.machine.phase = in.one_up_to(AlertMachine::Phase::firing, "its phase is unknown");
   watch.machine.started = get_moment(in);
   watch.machine.held = in.get<std::uint64_t>();
   watch.alert_id = in.text();
