@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 asio::awaitable<AsyncEmbedding> async_embed(embed::Batcher& batcher, embed::Image image,
                                             embed::Batcher::Clock::time_point deadline) {
   auto start = [&batcher, deadline](auto handler, embed::Image fitted) {
-    auto resume = resumption<AsyncEmbedding>(std::move(handler));
+    auto resume = resumption<AsyncEmbedding>(std::move(handler), Resume::at_once);
     try {
       batcher.submit(std::move(fitted), deadline,
                      [resume](std::vector<float> vector, std::exception_ptr error, embed::Batcher::Timing timing) {

@@ -1,6 +1,7 @@
 #include "api/embedding_service.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
@@ -21,19 +22,25 @@ double seconds_since(Clock::time_point start) {
 // One request in the house; the count goes down however the request ends.
 class Admission {
  public:
-  Admission(std::atomic<std::size_t>& count, std::size_t limit, Metrics& metrics) : count_{count} {
+  Admission(std::atomic<std::size_t>& count, std::size_t limit, Metrics& metrics, embed::Batcher& batcher)
+      : count_{count}, batcher_{batcher} {
     if (++count_ > limit) {
       --count_;
       metrics.rejected("queue_full");
       throw Error{Errc::overloaded, "too many images are waiting; try again, or send fewer at a time"};
     }
+    batcher_.begin_request();
   }
-  ~Admission() { --count_; }
+  ~Admission() {
+    batcher_.end_request();
+    --count_;
+  }
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
 
  private:
   std::atomic<std::size_t>& count_;
+  embed::Batcher& batcher_;
 };
 
 }  // namespace
@@ -43,11 +50,12 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
     : bundle_{bundle},
       options_{options},
       metrics_{metrics},
-      batcher_{std::move(embedder), bundle.preprocess, options.max_pending},
+      batcher_{std::move(embedder), bundle.preprocess, options.max_pending,
+               [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }},
       workers_{options.workers} {}
 
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
-  const Admission admission{pending_, options_.max_pending, metrics_};
+  const Admission admission{pending_, options_.max_pending, metrics_, batcher_};
   co_return co_await asio::co_spawn(workers_, handler(std::move(request)), asio::use_awaitable);
 }
 

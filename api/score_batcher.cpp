@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
@@ -16,16 +16,20 @@ namespace asio = boost::asio;
 asio::awaitable<Score> ScoreBatcher::score(Reference reference, std::vector<float> vector, ScoreOptions options) {
   const auto executor = co_await asio::this_coro::executor;
   auto start = [waiting = waiting_, executor](auto handler, Reference r, std::vector<float> v, ScoreOptions o) {
-    Job job{std::move(r), std::move(v), std::move(o), resumption<Score>(std::move(handler))};
+    Job job{std::move(r), std::move(v), std::move(o), resumption<Score>(std::move(handler), Resume::behind_others)};
     const bool lead = waiting->with([&](Waiting& all) {
       all.jobs.push_back(std::move(job));
       return !std::exchange(all.searching, true);
     });
-    // Behind the requests whose embeddings came in the same batch: they are about to ask, too.
-    if (lead) asio::post(executor, [waiting] { search(*waiting); });
+    // After what this thread is about: requests whose embeddings came in the same batch are about to ask, too.
+    if (lead) asio::defer(executor, [waiting] { search(*waiting); });
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, Score)>(
       std::move(start), asio::use_awaitable, std::move(reference), std::move(vector), std::move(options));
+}
+
+std::size_t ScoreBatcher::passes() const {
+  return waiting_->with([](const Waiting& waiting) { return waiting.passes; });
 }
 
 void ScoreBatcher::search(Guarded<Waiting>& all) {
@@ -47,6 +51,7 @@ void ScoreBatcher::search(Guarded<Waiting>& all) {
         }
       }
       waiting.searching = !batch.empty();
+      waiting.passes += waiting.searching ? 1 : 0;
     });
     if (batch.empty()) return;
     run(std::move(batch));

@@ -1,9 +1,10 @@
 // Lets requests that are scored at the same time share one pass over the reference's vectors.
 //
-// Whoever finds nobody searching searches for all that wait, once the executor has run what was ready before; the
-// others hold no thread meanwhile. A single request is searched for at once; eight that wait cost little more than one,
-// because an exact search is bound by reading the vectors (docs/search.md). Answers do not depend on the company: a
-// search gives the same bits in any batch.
+// Whoever finds nobody searching searches for all that wait, once its thread has done what it is about: where that is
+// to resume all requests that the model computed together, they share a pass. The others hold no thread meanwhile. A
+// single request is searched for at once; eight that wait cost little more than one, because an exact search is bound
+// by reading the vectors (docs/search.md). Answers do not depend on the company: a search gives the same bits in any
+// batch.
 //
 // Thread-safe. As many may wait as the caller admits; a batch takes at most kMostAtOnce.
 #pragma once
@@ -29,6 +30,8 @@ class ScoreBatcher {
   [[nodiscard]] boost::asio::awaitable<Score> score(Reference reference, std::vector<float> vector,
                                                     ScoreOptions options);
 
+  [[nodiscard]] std::size_t passes() const;  // so far
+
  private:
   struct Job {
     Reference reference;
@@ -39,6 +42,7 @@ class ScoreBatcher {
   struct Waiting {
     std::deque<Job> jobs;
     bool searching = false;
+    std::size_t passes = 0;
   };
 
   static void search(Guarded<Waiting>& all);  // until nobody waits

@@ -47,6 +47,8 @@ class BatchQueue {
     return batch;
   }
 
+  // When the oldest entry came; there is one.
+  [[nodiscard]] TimePoint oldest() const { return entries_.front().submitted; }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:

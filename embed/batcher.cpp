@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/matrix.hpp"
 #include "embed/batch_queue.hpp"
+#include "embed/batch_turn.hpp"
 
 namespace driftd::embed {
 namespace {
@@ -20,9 +21,6 @@ struct Job {
 };
 
 using Queue = BatchQueue<Job>;
-
-// Images that a thread takes where enough wait, so that their searches share a pass.
-constexpr std::size_t kTogether = 8;
 
 // Taken out of the entries, so that they do not stay in memory while the model runs.
 std::vector<Image> images_of(std::vector<Queue::Entry>& entries) {
@@ -35,10 +33,11 @@ std::vector<Image> images_of(std::vector<Queue::Entry>& entries) {
 
 class Batcher::Impl {
  public:
-  Impl(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue)
+  Impl(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver)
       : embedder_{std::move(embedder)},
         spec_{spec},
-        max_batch_{std::max(kTogether, embedder_->preferred_batch())},
+        deliver_{std::move(deliver)},
+        preferred_{std::max<std::size_t>(1, embedder_->preferred_batch())},
         team_{std::max<std::size_t>(1, embedder_->threads())},
         queue_{max_queue} {
     for (std::size_t number = 0; number < team_; ++number) threads_.emplace_back([this, number] { work(number); });
@@ -64,34 +63,78 @@ class Batcher::Impl {
     changed_.notify_all();
   }
 
+  void begin_request() {
+    const std::lock_guard lock{mutex_};
+    ++requests_;
+  }
+
+  void end_request() {
+    const std::lock_guard lock{mutex_};
+    --requests_;
+    last_answer_ = Clock::now();
+    if (queue_.size() > 0) changed_.notify_all();  // a core may be idle now
+  }
+
   [[nodiscard]] std::size_t queued() const {
     const std::lock_guard lock{mutex_};
     return queue_.size();
   }
 
  private:
+  // Requests that decode, search or answer.
+  [[nodiscard]] std::size_t elsewhere() const {
+    const std::size_t here = queue_.size() + computed_;
+    return requests_ > here ? requests_ - here : 0;
+  }
+
   // A lone image is always the first thread's, so that OpenMP keeps one team: with one for each thread it would take
   // them for too many, and put a member to sleep whenever it has to wait for another.
-  [[nodiscard]] bool may_start(std::size_t number) const {
-    return stopping_ || (queue_.size() > 0 && (number == 0 || busy_ > 0));
+  [[nodiscard]] bool has_turn(std::size_t number) const { return queue_.size() > 0 && (number == 0 || busy_ > 0); }
+
+  [[nodiscard]] BatchTurn turn(Clock::time_point free_since) const {
+    return {.threads = team_,
+            .busy = busy_,
+            .waiting = queue_.size(),
+            .elsewhere = elsewhere(),
+            .preferred = preferred_,
+            .free_since = free_since,
+            .oldest = queue_.oldest(),
+            .last_answer = last_answer_,
+            .last_run = last_run_};
+  }
+
+  // Until there are images for this thread, or nothing more will come; then false.
+  [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, std::size_t number) {
+    const Clock::time_point free_since = Clock::now();
+    for (;;) {
+      if (stopping_) return queue_.size() > 0;
+      if (!has_turn(number)) {
+        changed_.wait(lock);
+        continue;
+      }
+      const Clock::time_point start = start_by(turn(free_since));
+      if (start <= Clock::now()) return true;
+      changed_.wait_until(lock, start);
+    }
   }
 
   void work(std::size_t number) {
-    for (;;) {
-      std::unique_lock lock{mutex_};
-      changed_.wait(lock, [&] { return may_start(number); });
-      if (queue_.size() == 0) return;
+    for (std::unique_lock lock{mutex_}; wait(lock, number);) {
       const Clock::time_point start = Clock::now();
-      const bool lone = queue_.size() == 1 && busy_ == 0;
-      Queue::Batch batch = queue_.pop(start, std::min((queue_.size() + team_ - 1) / team_, max_batch_));
+      const bool lone = number == 0 && queue_.size() == 1 && busy_ == 0 && elsewhere() == 0;
+      Queue::Batch batch = queue_.pop(start, share(turn(start)));
+      const std::size_t count = batch.ready.size();
+      computed_ += count;
       ++busy_;
       const bool more = queue_.size() > 0;
       lock.unlock();
       if (more) changed_.notify_all();
       refuse(std::move(batch.expired), start);
-      if (!batch.ready.empty()) run(std::move(batch.ready), start, lone && number == 0);
+      if (count > 0) run(std::move(batch.ready), start, lone);
       lock.lock();
       --busy_;
+      computed_ -= count;
+      last_run_ = Clock::now() - start;
     }
   }
 
@@ -113,32 +156,49 @@ class Batcher::Impl {
       error = std::current_exception();
     }
     const Clock::duration run = Clock::now() - start;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      const Timing timing{.queued = start - entries[i].submitted, .run = run, .batch = entries.size()};
-      std::vector<float> embedding;
-      if (!error) embedding.assign(embeddings.row(i).begin(), embeddings.row(i).end());
-      entries[i].job.callback(std::move(embedding), error, timing);
-    }
+    auto callbacks = [start, run, error, entries = std::move(entries), embeddings = std::move(embeddings)] {
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+        const Timing timing{.queued = start - entries[i].submitted, .run = run, .batch = entries.size()};
+        std::vector<float> embedding;
+        if (!error) embedding.assign(embeddings.row(i).begin(), embeddings.row(i).end());
+        entries[i].job.callback(std::move(embedding), error, timing);
+      }
+    };
+    if (deliver_) return deliver_(std::move(callbacks));
+    callbacks();
   }
 
   const std::unique_ptr<Embedder> embedder_;
   const Preprocess spec_;
-  const std::size_t max_batch_;
+  const Deliver deliver_;
+  const std::size_t preferred_;
   const std::size_t team_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;                       // guarded by mutex_
   std::size_t busy_ = 0;              // threads that compute; guarded by mutex_
+  std::size_t computed_ = 0;          // images in them; guarded by mutex_
+  std::size_t requests_ = 0;          // that have begun and not ended; guarded by mutex_
+  Clock::time_point last_answer_;     // guarded by mutex_
+  Clock::duration last_run_{};        // guarded by mutex_
   bool stopping_ = false;             // guarded by mutex_
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 
-Batcher::Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue)
-    : impl_{std::make_unique<Impl>(std::move(embedder), spec, max_queue)} {}
+Batcher::Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver)
+    : impl_{std::make_unique<Impl>(std::move(embedder), spec, max_queue, std::move(deliver))} {}
 Batcher::~Batcher() = default;
 
 void Batcher::submit(Image image, Clock::time_point deadline, Callback callback) {
   impl_->submit(std::move(image), deadline, std::move(callback));
+}
+
+void Batcher::begin_request() {
+  impl_->begin_request();
+}
+
+void Batcher::end_request() {
+  impl_->end_request();
 }
 
 std::size_t Batcher::queued() const {

@@ -1,10 +1,11 @@
 // Deals single images from many threads to the threads of one Embedder.
 //
-// An image never waits for company. One that comes while no other is computed gets all threads; of several, each thread
-// computes its own: threads that work on one image together meet after every layer, and wait there for whichever the
-// system has put aside. Where more images wait than there are threads, a thread takes a few at once, which its model
-// and the search that follows do for less each. The queue is bounded; full is an answer. A job whose deadline passed
-// while it waited is never run. Thread-safe. The destructor finishes what is queued, then joins.
+// An image that comes while nothing else is going on gets all threads; of several, each thread computes its own:
+// threads that work on one image together meet after every layer, and wait there for whichever the system has put
+// aside. Where more images wait than there are threads, a thread takes a few at once, which its model and the search
+// that follows do for less each; so an image may wait for company while all cores are busy (embed/batch_turn.hpp). The
+// queue is bounded; full is an answer. A job whose deadline passed while it waited is never run. Thread-safe. The
+// destructor finishes what is queued, then joins.
 #pragma once
 
 #include <chrono>
@@ -28,12 +29,13 @@ class Batcher {
     Clock::duration run{};     // of its batch
     std::size_t batch = 0;     // how many images shared it
   };
-  // Called once for each accepted job, on one of the batcher's threads; must return quickly. On failure embedding is
-  // empty and error set.
+  // Called once for each accepted job; must return quickly. On failure embedding is empty and error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
+  // Calls what it is given, at once or later: the callbacks of all jobs that were computed together.
+  using Deliver = std::function<void(std::function<void()> callbacks)>;
 
-  // spec: of the images.
-  Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue);
+  // spec: of the images. deliver: called on the batcher's threads; left out, callbacks run there.
+  Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver = {});
   ~Batcher();
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
@@ -41,6 +43,11 @@ class Batcher {
   // image: as fit() leaves it. Throws Error{overloaded} when the queue is full; then the callback is not called.
   // A job that expires in the queue gets Error{deadline}.
   void submit(Image image, Clock::time_point deadline, Callback callback);
+
+  // A request is at work on the cores that the model's threads use, from its beginning to its end but for the time that
+  // its image is here (embed/batch_turn.hpp). As many end as begin.
+  void begin_request();
+  void end_request();
 
   [[nodiscard]] std::size_t queued() const;
 

@@ -4,8 +4,11 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
+#include <latch>
 #include <random>
+#include <thread>
 
+#include "api/resumption.hpp"
 #include "core/error.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/references.hpp"
@@ -87,4 +90,47 @@ TEST_CASE("who asks what cannot be answered gets the error, and the others their
       CHECK_THROWS_AS(answers[static_cast<std::size_t>(i)].get(), Error);
     }
   }
+}
+
+namespace {
+
+using Resumption = std::function<void(std::exception_ptr, int)>;
+
+// Asks once it is resumed, as a request does whose image is at the model until then.
+asio::awaitable<Score> ask_later(ScoreBatcher& batcher, Reference reference, std::vector<float> vector,
+                                 Resumption& resume, std::latch& suspended) {
+  auto start = [&](auto handler) {
+    resume = resumption<int>(std::move(handler), Resume::at_once);
+    suspended.count_down();
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr, int)>(std::move(start),
+                                                                                              asio::use_awaitable);
+  ScoreOptions options;  // named: GCC 12 destroys temporaries of a co_await expression twice
+  co_return co_await batcher.score(std::move(reference), std::move(vector), std::move(options));
+}
+
+}  // namespace
+
+TEST_CASE("requests that one task resumes share a pass, however slow it is and though another thread is free") {
+  const auto reference = make_reference(7);
+  std::mt19937_64 random{8};
+  ScoreBatcher batcher;
+  constexpr std::size_t kRequests = 5;
+  std::vector<Resumption> resumptions(kRequests);
+  std::latch suspended{kRequests};
+  asio::thread_pool pool{2};
+  std::vector<std::future<Score>> answers;
+  for (auto& resume : resumptions) {
+    answers.push_back(
+        asio::co_spawn(pool, ask_later(batcher, reference, point(random), resume, suspended), asio::use_future));
+  }
+  suspended.wait();
+  asio::post(pool, [&] {
+    for (auto& resume : resumptions) {
+      resume(nullptr, 0);
+      std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+  });
+  for (auto& answer : answers) CHECK(answer.get().neighbours.size() == drift::kDefaultK);
+  CHECK(batcher.passes() == 1);
 }

@@ -224,6 +224,55 @@ TEST_CASE("of several images each thread computes its own, at the same time") {
   CHECK(first.get().embedding == std::vector<float>{1});
 }
 
+TEST_CASE("an image waits for those of requests that keep every core busy, and no longer than they do") {
+  // One thread, one core. The first batch takes so long that a quarter of its time is more than this test needs.
+  std::promise<void> gate;
+  std::promise<void> started;
+  Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, 8};
+  auto first = submit(batcher, 1);
+  started.get_future().wait();
+  std::this_thread::sleep_for(1s);
+  gate.set_value();
+  first.wait();
+
+  for (int i = 0; i < 3; ++i) batcher.begin_request();
+  auto one = submit(batcher, 2);  // of the first request
+  auto two = submit(batcher, 3);  // of the second
+  batcher.end_request();          // of the third, which brought none
+  CHECK(one.get().timing.batch == 2);
+  CHECK(two.get().embedding == std::vector<float>{6});
+  for (int i = 0; i < 2; ++i) batcher.end_request();
+}
+
+TEST_CASE("an image gets its turn though other requests never end") {
+  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 8};
+  for (int i = 0; i < 100; ++i) batcher.begin_request();
+  for (int i = 0; i < 5; ++i) CHECK(submit(batcher, i).get().timing.batch == 1);
+  for (int i = 0; i < 100; ++i) batcher.end_request();
+}
+
+TEST_CASE("answers of images that were computed together are delivered together, on the thread that delivery chooses") {
+  std::promise<void> gate;
+  std::promise<void> started;
+  std::vector<std::function<void()>> delivered;
+  std::vector<std::future<Answer>> answers;
+  {
+    Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, 8,
+                    [&](std::function<void()> callbacks) { delivered.push_back(std::move(callbacks)); }};
+    answers.push_back(submit(batcher, 1));
+    started.get_future().wait();
+    for (int i = 2; i < 6; ++i) answers.push_back(submit(batcher, i));
+    gate.set_value();
+  }
+  REQUIRE(delivered.size() == 2);
+  for (const auto& answer : answers) CHECK(answer.wait_for(0s) == std::future_status::timeout);
+  delivered[1]();
+  CHECK(answers[0].wait_for(0s) == std::future_status::timeout);
+  for (std::size_t i = 1; i < answers.size(); ++i) CHECK(answers[i].get().timing.batch == 4);
+  delivered[0]();
+  CHECK(answers[0].get().embedding == std::vector<float>{2});
+}
+
 TEST_CASE("many threads get their own answers") {
   Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 4096};
   std::vector<std::future<bool>> threads;
