@@ -11,6 +11,7 @@
 #include "core/matrix.hpp"
 #include "embed/batch_queue.hpp"
 #include "embed/batch_turn.hpp"
+#include "embed/seats.hpp"
 
 namespace driftd::embed {
 namespace {
@@ -146,12 +147,17 @@ class Batcher::Impl {
     }
   }
 
+  [[nodiscard]] Matrix embed_alone(const Matrix& tensors) {
+    const Seats::Seat seat{seats_};
+    return embedder_->embed_alone(tensors);
+  }
+
   void run(std::vector<Queue::Entry> entries, Clock::time_point start, bool on_all_threads) {
     Matrix embeddings;
     std::exception_ptr error;
     try {
       const Matrix tensors = normalise(images_of(entries), spec_);
-      embeddings = on_all_threads ? embedder_->embed(tensors) : embedder_->embed_alone(tensors);
+      embeddings = on_all_threads ? embedder_->embed(tensors) : embed_alone(tensors);
     } catch (...) {
       error = std::current_exception();
     }
@@ -173,6 +179,7 @@ class Batcher::Impl {
   const Deliver deliver_;
   const std::size_t preferred_;
   const std::size_t team_;
+  Seats seats_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;                       // guarded by mutex_
