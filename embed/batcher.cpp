@@ -131,11 +131,17 @@ class Batcher::Impl {
       lock.unlock();
       if (more) changed_.notify_all();
       refuse(std::move(batch.expired), start);
-      if (count > 0) run(std::move(batch.ready), start, lone);
+      std::function<void()> callbacks;
+      if (count > 0) callbacks = compute(std::move(batch.ready), start, lone);
+      // Before the answers are out: who gets one may ask again while this thread is put aside, and is not to find it
+      // busy.
       lock.lock();
       --busy_;
       computed_ -= count;
       last_run_ = Clock::now() - start;
+      lock.unlock();
+      if (callbacks) deliver(std::move(callbacks));
+      lock.lock();
     }
   }
 
@@ -152,7 +158,9 @@ class Batcher::Impl {
     return embedder_->embed_alone(tensors);
   }
 
-  void run(std::vector<Queue::Entry> entries, Clock::time_point start, bool on_all_threads) {
+  // Returns what tells the senders.
+  [[nodiscard]] std::function<void()> compute(std::vector<Queue::Entry> entries, Clock::time_point start,
+                                              bool on_all_threads) {
     Matrix embeddings;
     std::exception_ptr error;
     try {
@@ -162,7 +170,7 @@ class Batcher::Impl {
       error = std::current_exception();
     }
     const Clock::duration run = Clock::now() - start;
-    auto callbacks = [start, run, error, entries = std::move(entries), embeddings = std::move(embeddings)] {
+    return [start, run, error, entries = std::move(entries), embeddings = std::move(embeddings)] {
       for (std::size_t i = 0; i < entries.size(); ++i) {
         const Timing timing{.queued = start - entries[i].submitted, .run = run, .batch = entries.size()};
         std::vector<float> embedding;
@@ -170,6 +178,9 @@ class Batcher::Impl {
         entries[i].job.callback(std::move(embedding), error, timing);
       }
     };
+  }
+
+  void deliver(std::function<void()> callbacks) const {
     if (deliver_) return deliver_(std::move(callbacks));
     callbacks();
   }

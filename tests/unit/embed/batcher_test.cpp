@@ -195,6 +195,21 @@ TEST_CASE("a lone image gets all threads") {
   for (int i = 0; i < 20; ++i) CHECK(submit(batcher, i).get().embedding == std::vector<float>{static_cast<float>(i)});
 }
 
+TEST_CASE("a lone image gets all threads though who computed the one before is still telling") {
+  // The first sender asks again from within its callback, and holds the thread until it has the answer, which the other
+  // threads must not take for themselves: they would compute it alone.
+  Batcher batcher{std::make_unique<ThreeThreads>(), kPixel, 8};
+  std::promise<void> told;
+  std::future<Answer> second;
+  batcher.submit(image_of(1), kLater, [&](auto, auto, auto) {
+    second = submit(batcher, 2);
+    std::this_thread::sleep_for(50ms);
+    told.set_value();
+  });
+  told.get_future().wait();
+  CHECK(second.get().embedding == std::vector<float>{2});
+}
+
 TEST_CASE("of several images each thread computes its own, at the same time") {
   // The first image may find the batcher idle and get all threads; the gate sees to it that the others do not.
   struct Gated final : Embedder {
