@@ -19,6 +19,7 @@
 #include "api/embedding_service.hpp"
 #include "api/http_server.hpp"
 #include "api/log.hpp"
+#include "api/named_pool.hpp"
 #include "api/reference_routes.hpp"
 #include "api/references.hpp"
 #include "api/routes.hpp"
@@ -28,6 +29,7 @@
 #include "api/version.hpp"
 #include "api/web_page.hpp"
 #include "core/memory.hpp"
+#include "core/thread.hpp"
 
 namespace driftd::api {
 namespace {
@@ -38,7 +40,11 @@ namespace asio = boost::asio;
 // first.
 class IoThread {
  public:
-  explicit IoThread(asio::io_context& io) : io_{io}, guard_{asio::make_work_guard(io)}, thread_{[&io] { io.run(); }} {}
+  IoThread(asio::io_context& io, const std::string& name)
+      : io_{io}, guard_{asio::make_work_guard(io)}, thread_{[&io, name] {
+          name_thread(name);
+          io.run();
+        }} {}
   ~IoThread() { io_.stop(); }
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
@@ -77,7 +83,7 @@ int serve(const Config& config, std::ostream& out) {
   Router admin_routes;
   add_admin_routes(admin_routes, not_ready_because, metrics);
   HttpServer admin{admin_io, http_options(config.admin, config.http), admin_routes};
-  const IoThread admin_thread{admin_io};
+  const IoThread admin_thread{admin_io, "admin"};
 
   const auto bundle = embed::read_bundle(model_directory(config.model.directory, config.references.at("default")));
   metrics.set_model(bundle.id());
@@ -92,7 +98,7 @@ int serve(const Config& config, std::ostream& out) {
 
   asio::io_context background_io{1};
   StreamWatch watch{config, bundle, references, background_io, metrics};
-  std::optional<IoThread> background_thread{std::in_place, background_io};
+  std::optional<IoThread> background_thread{std::in_place, background_io, "background"};
 
   asio::io_context io{1};
   EmbeddingService embedding{bundle, std::move(embedder), metrics, embedding_options(config)};
@@ -101,8 +107,8 @@ int serve(const Config& config, std::ostream& out) {
   Router routes{
       [&](std::string_view route, int status, double seconds) { metrics.http_request(route, status, seconds); }};
   add_public_routes(routes, scoring, watch.monitor(), config.http.max_image_bytes);
-  asio::thread_pool records{1};  // handlers that read and write the store
-  asio::thread_pool trials{1};   // versions are tried, which takes long
+  auto records = named_pool(1, "records");  // handlers that read and write the store
+  auto trials = named_pool(1, "trials");    // versions are tried, which takes long
   watch.add_routes(routes, records, trials);
   add_reference_routes(routes, embedding, references);
   add_web_routes(routes);

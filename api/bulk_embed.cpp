@@ -13,6 +13,7 @@
 #include "api/pipeline.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "core/thread.hpp"
 
 namespace driftd::api {
 namespace {
@@ -72,6 +73,7 @@ class Team {
         embedder_{embedder},
         batch_size_{std::clamp<std::size_t>(embedder.preferred_batch(), 1, kEmbedChunk)},
         items_(std::min(kAhead, sources.size())) {
+    const NewThreadsNamed named{"embed"};
     for (unsigned t = 0; t < std::max(1U, std::thread::hardware_concurrency()); ++t)
       threads_.emplace_back([this] { work(); });
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/async_embed.hpp"
+#include "api/named_pool.hpp"
 #include "api/pipeline.hpp"
 #include "core/error.hpp"
 
@@ -52,7 +53,7 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
       metrics_{metrics},
       batcher_{std::move(embedder), bundle.preprocess, options.max_pending,
                [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }},
-      workers_{options.workers} {}
+      workers_(named_pool(options.workers, "worker")) {}
 
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
   const Admission admission{pending_, options_.max_pending, metrics_, batcher_};

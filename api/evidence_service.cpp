@@ -1,8 +1,5 @@
 #include "api/evidence_service.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -12,6 +9,7 @@
 #include "api/log.hpp"
 #include "api/thumbnail.hpp"
 #include "core/error.hpp"
+#include "core/thread.hpp"
 #include "drift/detectors/kinds.hpp"
 
 namespace driftd::api {
@@ -97,7 +95,8 @@ void EvidenceService::look() {
 }
 
 void EvidenceService::run(const std::stop_token& stop) {
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);  // scoring comes first
+  name_thread("evidence");
+  lower_thread_priority();  // scoring comes first
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock{mutex_};

@@ -1,14 +1,12 @@
 #include "api/live_reference.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "api/index_tuning.hpp"
 #include "api/log.hpp"
 #include "core/error.hpp"
+#include "core/thread.hpp"
 
 namespace driftd::api {
 
@@ -88,7 +86,8 @@ void LiveReference::run_compaction(const std::stop_token& stop) {
     if (stop.stop_requested())
       throw Error{Errc::deadline, "the service stops; what was changed is kept, and compacted later"};
   };
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);  // scoring comes first
+  name_thread("compaction");
+  lower_thread_priority();  // scoring comes first
   Compaction result;
   try {
     result.version = collection_->compact(finish_like(current(), bundle_.pools.size(), go_on));

@@ -6,6 +6,7 @@
 #include "api/version.hpp"
 #include "core/error.hpp"
 #include "core/memory.hpp"
+#include "core/thread.hpp"
 
 namespace {
 
@@ -33,6 +34,7 @@ int exit_code_of(driftd::Errc code) {
 
 int main(int argc, char** argv) {
   driftd::limit_heaps();
+  driftd::name_thread("driftd");  // after its second start (first_start.cpp) the process has the name "exe"
   CLI::App app{"driftd: a vector store and data-drift monitor for image models", "driftd"};
   app.set_version_flag("--version", std::string{"driftd "} + driftd::api::kVersion);
   app.require_subcommand(1);

@@ -10,6 +10,7 @@
 #include "api/time.hpp"
 #include "api/utf8.hpp"
 #include "core/error.hpp"
+#include "core/thread.hpp"
 
 namespace driftd::api {
 namespace {
@@ -121,6 +122,7 @@ void RetrainService::tried(std::string_view id, const drift::RetrainTrial& trial
 // --- The command ---
 
 void RetrainService::run(const std::stop_token& stop) {
+  name_thread("retrain");
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock{mutex_};

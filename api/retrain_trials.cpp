@@ -8,6 +8,7 @@
 #include "api/log.hpp"
 #include "api/time.hpp"
 #include "core/error.hpp"
+#include "core/thread.hpp"
 #include "drift/statistics.hpp"
 
 namespace driftd::api {
@@ -72,6 +73,7 @@ void RetrainTrials::look() {
 }
 
 void RetrainTrials::run(const std::stop_token& stop) {
+  name_thread("retrain-trial");
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock{mutex_};

@@ -1,6 +1,5 @@
 #include "api/review_service.hpp"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "api/set_aside.hpp"
 #include "api/thumbnail.hpp"
 #include "core/error.hpp"
+#include "core/thread.hpp"
 
 namespace driftd::api {
 namespace {
@@ -106,7 +106,8 @@ void ReviewService::offer(const Pick& pick, ReviewCandidate candidate) {
 }
 
 void ReviewService::run(const std::stop_token& stop) {
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);  // scoring comes first
+  name_thread("review");
+  lower_thread_priority();  // scoring comes first
   while (true) {
     Handed handed;
     {

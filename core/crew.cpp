@@ -4,9 +4,12 @@
 #include <atomic>
 #include <exception>
 
+#include "core/thread.hpp"
+
 namespace driftd {
 
-Crew::Crew(std::size_t helpers) {
+Crew::Crew(std::size_t helpers, const std::string& name) {
+  const NewThreadsNamed named{name};
   for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
 }
 
@@ -64,7 +67,7 @@ void Crew::help() {
 }
 
 Crew& cores() {
-  static Crew all{std::max(1U, std::thread::hardware_concurrency()) - 1};
+  static Crew all{std::max(1U, std::thread::hardware_concurrency()) - 1, "search"};
   return all;
 }
 

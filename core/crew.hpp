@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace driftd {
 
 class Crew {
  public:
-  explicit Crew(std::size_t helpers);
+  // name: of the helpers, at most 15 bytes.
+  Crew(std::size_t helpers, const std::string& name);
   ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;

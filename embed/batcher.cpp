@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "core/matrix.hpp"
+#include "core/thread.hpp"
 #include "embed/batch_queue.hpp"
 #include "embed/batch_turn.hpp"
 #include "embed/seats.hpp"
@@ -41,6 +42,7 @@ class Batcher::Impl {
         preferred_{std::max<std::size_t>(1, embedder_->preferred_batch())},
         team_{std::max<std::size_t>(1, embedder_->threads())},
         queue_{max_queue} {
+    const NewThreadsNamed named{"model"};
     for (std::size_t number = 0; number < team_; ++number) threads_.emplace_back([this, number] { work(number); });
   }
 

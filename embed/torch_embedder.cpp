@@ -228,7 +228,7 @@ class TorchEmbedder final : public Embedder {
         dimension_{bundle.dimension},
         threads_{options.threads > 0 ? static_cast<std::size_t>(options.threads)
                                      : std::max<std::size_t>(1, std::thread::hardware_concurrency())},
-        crew_{threads_ - 1} {
+        crew_{threads_ - 1, "embed"} {
     // Alone: OpenMP keeps a team for each thread that ever had one, and where it has more threads than there are cores,
     // all teams wait asleep, which costs a lone image a third of its time.
     const Team alone{1};

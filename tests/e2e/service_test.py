@@ -30,6 +30,13 @@ def environment_of(service):
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
+def test_the_process_and_its_threads_have_names_that_top_and_pgrep_show(server):
+    names = [path.read_text().strip() for path in pathlib.Path(f"/proc/{server.pid}/task").glob("*/comm")]
+    assert pathlib.Path(f"/proc/{server.pid}/comm").read_text() == "driftd\n"
+    assert {"driftd", "admin", "background", "worker", "model", "records", "review", "evidence"} <= set(names)
+    assert "exe" not in names
+
+
 def test_what_openmp_reads_at_its_start_is_set_and_a_users_own_settings_stand(start_service, monkeypatch):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)

@@ -12,14 +12,14 @@ TEST_CASE("a crew does every piece of work once, whatever its size") {
   const auto helpers = GENERATE(as<std::size_t>{}, 0, 1, 3);
   const auto count = GENERATE(as<std::size_t>{}, 0, 1, 2, 1000);
   CAPTURE(helpers, count);
-  Crew crew{helpers};
+  Crew crew{helpers, "helper"};
   std::vector<std::atomic<int>> done(count);
   crew.each(count, [&](std::size_t i) { ++done[i]; });
   CHECK(std::ranges::all_of(done, [](const auto& times) { return times == 1; }));
 }
 
 TEST_CASE("members of a run work at the same time, each under its own number") {
-  Crew crew{2};
+  Crew crew{2, "helper"};
   std::latch all_here{3};
   std::vector<std::atomic<int>> called(3);
   crew.run(2, [&](std::size_t member) {
@@ -30,7 +30,7 @@ TEST_CASE("members of a run work at the same time, each under its own number") {
 }
 
 TEST_CASE("a caller does not wait for helpers that others keep busy") {
-  Crew crew{1};
+  Crew crew{1, "helper"};
   std::latch helper_busy{1};
   std::latch release{1};
   std::jthread other{[&] {
@@ -47,7 +47,7 @@ TEST_CASE("a caller does not wait for helpers that others keep busy") {
 }
 
 TEST_CASE("what a piece of work throws reaches the caller, and the crew works on") {
-  Crew crew{2};
+  Crew crew{2, "helper"};
   CHECK_THROWS_WITH(crew.each(100,
                               [](std::size_t i) {
                                 if (i == 7) throw std::runtime_error{"seven"};
@@ -59,7 +59,7 @@ TEST_CASE("what a piece of work throws reaches the caller, and the crew works on
 }
 
 TEST_CASE("many callers share a crew") {
-  Crew crew{2};
+  Crew crew{2, "helper"};
   std::atomic<int> done{0};
   {
     std::vector<std::jthread> callers;
