@@ -125,8 +125,8 @@ TEST_CASE("requests that one task resumes share a pass, however slow it is and t
         asio::co_spawn(pool, ask_later(batcher, reference, point(random), resume, suspended), asio::use_future));
   }
   suspended.wait();
-  asio::post(pool, [&] {
-    for (auto& resume : resumptions) {
+  asio::post(pool, [all = std::move(resumptions)] {  // they hold on to the pool, so they must not outlive it
+    for (const auto& resume : all) {
       resume(nullptr, 0);
       std::this_thread::sleep_for(std::chrono::milliseconds{10});
     }
