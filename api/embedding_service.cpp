@@ -51,9 +51,14 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
     : bundle_{bundle},
       options_{options},
       metrics_{metrics},
+      workers_(named_pool(options.workers, "worker")),
       batcher_{std::move(embedder), bundle.preprocess, options.max_pending,
-               [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }},
-      workers_(named_pool(options.workers, "worker")) {}
+               [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }} {}
+
+// First, while all that the workers use is still there.
+EmbeddingService::~EmbeddingService() {
+  workers_.join();
+}
 
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
   const Admission admission{pending_, options_.max_pending, metrics_, batcher_};

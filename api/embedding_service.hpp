@@ -41,6 +41,7 @@ class EmbeddingService {
   // Keeps references to bundle and metrics, which must outlive it.
   EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<embed::Embedder> embedder, Metrics& metrics,
                    Options options);
+  ~EmbeddingService();  // waits for the work under way
 
   // Counts the request in, and runs the handler on a worker: it may decode, search, and wait for the disk.
   [[nodiscard]] boost::asio::awaitable<Response> on_worker(Handler handler, Request request);
@@ -63,8 +64,8 @@ class EmbeddingService {
   // Thread-safe by themselves
   Metrics& metrics_;
   std::atomic<std::size_t> pending_{0};
+  boost::asio::thread_pool workers_;  // outlives the batcher, whose threads hand answers to it
   embed::Batcher batcher_;
-  boost::asio::thread_pool workers_;  // last: joined first, while all that its work uses is still there
 };
 
 }  // namespace driftd::api

@@ -10,7 +10,8 @@ bool stay_within(const cpu_set_t& cores) {
 // The core that the thread is on, once it has left those that are taken; none where it cannot.
 std::optional<int> leave(const cpu_set_t& taken, const cpu_set_t& allowed) {
   const int here = sched_getcpu();
-  if (here < 0 || !CPU_ISSET(here, &taken)) return here < 0 ? std::nullopt : std::optional{here};
+  if (here < 0) return std::nullopt;
+  if (!CPU_ISSET(here, &taken)) return here;
   cpu_set_t both;
   CPU_AND(&both, &allowed, &taken);
   cpu_set_t rest;
