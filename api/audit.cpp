@@ -165,7 +165,7 @@ void embed_rest(std::span<const ImageSource> sources, const Durable& durable, co
   AuditFile file{options.output.out / kImagesFile, durable.bytes};
   if (durable.bytes == 0) file.append(audit_header());
   if (durable.images == sources.size()) return;
-  const auto embedder = embed::load_embedder(bundle, {.reproducible = true});
+  const auto embedder = embed::load_embedder(bundle);
   BlockWriter writer{reference, options.scoring, file};
   Progress progress{"auditing", sources.size() - durable.images, options.quiet};
   std::size_t done = 0;

@@ -154,7 +154,7 @@ class Team {
       good.push_back(&item(i));
     }
     if (good.empty()) return;
-    const auto vectors = embedder_.embed_alone(embed::normalise(images, bundle_.preprocess));
+    const auto vectors = embedder_.embed_alone(images);
     for (std::size_t i = 0; i < good.size(); ++i)
       good[i]->result.vector.assign(vectors.row(i).begin(), vectors.row(i).end());
   }

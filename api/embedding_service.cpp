@@ -52,7 +52,7 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
       options_{options},
       metrics_{metrics},
       workers_(named_pool(options.workers, "worker")),
-      batcher_{std::move(embedder), bundle.preprocess, options.max_pending,
+      batcher_{std::move(embedder), options.max_pending,
                [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }} {}
 
 // First, while all that the workers use is still there.

@@ -14,7 +14,7 @@
 namespace driftd::api {
 
 struct Prepared {
-  embed::Image image;  // fitted; embed::normalise() makes it what the model reads
+  embed::Image image;  // fitted: what the model reads
   embed::Properties properties;
 };
 

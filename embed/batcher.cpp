@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -35,9 +36,8 @@ std::vector<Image> images_of(std::vector<Queue::Entry>& entries) {
 
 class Batcher::Impl {
  public:
-  Impl(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver)
+  Impl(std::unique_ptr<Embedder> embedder, std::size_t max_queue, Deliver deliver)
       : embedder_{std::move(embedder)},
-        spec_{spec},
         deliver_{std::move(deliver)},
         preferred_{std::max<std::size_t>(1, embedder_->preferred_batch())},
         team_{std::max<std::size_t>(1, embedder_->threads())},
@@ -155,9 +155,9 @@ class Batcher::Impl {
     }
   }
 
-  [[nodiscard]] Matrix embed_alone(const Matrix& tensors) {
+  [[nodiscard]] Matrix embed_alone(std::span<const Image> images) {
     const Seats::Seat seat{seats_};
-    return embedder_->embed_alone(tensors);
+    return embedder_->embed_alone(images);
   }
 
   // Returns what tells the senders.
@@ -166,8 +166,8 @@ class Batcher::Impl {
     Matrix embeddings;
     std::exception_ptr error;
     try {
-      const Matrix tensors = normalise(images_of(entries), spec_);
-      embeddings = on_all_threads ? embedder_->embed(tensors) : embed_alone(tensors);
+      const auto images = images_of(entries);
+      embeddings = on_all_threads ? embedder_->embed(images) : embed_alone(images);
     } catch (...) {
       error = std::current_exception();
     }
@@ -188,7 +188,6 @@ class Batcher::Impl {
   }
 
   const std::unique_ptr<Embedder> embedder_;
-  const Preprocess spec_;
   const Deliver deliver_;
   const std::size_t preferred_;
   const std::size_t team_;
@@ -205,8 +204,8 @@ class Batcher::Impl {
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 
-Batcher::Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver)
-    : impl_{std::make_unique<Impl>(std::move(embedder), spec, max_queue, std::move(deliver))} {}
+Batcher::Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue, Deliver deliver)
+    : impl_{std::make_unique<Impl>(std::move(embedder), max_queue, std::move(deliver))} {}
 Batcher::~Batcher() = default;
 
 void Batcher::submit(Image image, Clock::time_point deadline, Callback callback) {

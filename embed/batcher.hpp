@@ -34,8 +34,8 @@ class Batcher {
   // Calls what it is given, at once or later: the callbacks of all jobs that were computed together.
   using Deliver = std::function<void(std::function<void()> callbacks)>;
 
-  // spec: of the images. deliver: called on the batcher's threads; left out, callbacks run there.
-  Batcher(std::unique_ptr<Embedder> embedder, const Preprocess& spec, std::size_t max_queue, Deliver deliver = {});
+  // deliver: called on the batcher's threads; left out, callbacks run there.
+  Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue, Deliver deliver = {});
   ~Batcher();
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;

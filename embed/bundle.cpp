@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr const char* kManifest = "model.json";
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;                 // 1: the network read floats
 constexpr std::uintmax_t kMaxManifest = 1U << 20U;  // bytes
 constexpr std::int64_t kMaxDimension = 65'536;
 constexpr std::int64_t kMaxSide = 4'096;  // pixels of the network's input
@@ -156,14 +156,6 @@ Preprocess read_preprocess(const Node& node) {
   if (spec.mode == Preprocess::Mode::short_side) {
     spec.short_side = static_cast<int>(node.at("short_side").integer(std::max(spec.height, spec.width), kMaxSide));
   }
-  const auto read_channels = [&](const char* key, std::array<float, 3>& channels) {
-    const std::vector<Node> items = node.at(key).items();
-    if (items.size() != channels.size()) node.at(key).refuse("three numbers");
-    std::ranges::transform(items, channels.begin(), &Node::number);
-  };
-  read_channels("mean", spec.mean);
-  read_channels("std", spec.std);
-  if (std::ranges::any_of(spec.std, [](float value) { return value <= 0; })) node.at("std").refuse("above zero");
   return spec;
 }
 
@@ -188,18 +180,31 @@ std::vector<Bundle::Weights> read_weights(const Node& node, const Listed& listed
     const bool fixed = format == Bundle::WeightsFormat::aotinductor;
     weights.push_back({.path = listed(item.at("file")),
                        .format = format,
-                       .batch = static_cast<int>(item.at("batch").integer(fixed ? 1 : 0, fixed ? kMaxBatch : 0))});
+                       .batch = static_cast<int>(item.at("batch").integer(fixed ? 1 : 0, fixed ? kMaxBatch : 0)),
+                       .milliseconds = fixed ? item.at("milliseconds").number() : 0});
+    if (fixed && weights.back().milliseconds <= 0) item.at("milliseconds").refuse("above 0");
   }
   return weights;
 }
 
-Matrix read_golden(const fs::path& path, std::size_t rows, std::size_t cols) {
+std::vector<std::uint8_t> read_golden(const fs::path& path, std::size_t size) {
+  auto bytes = read_file(path);
+  if (bytes.size() != size)
+    corrupt(path.string() + " has " + std::to_string(bytes.size()) + " bytes in place of " + std::to_string(size));
+  return bytes;
+}
+
+std::vector<Image> read_images(const fs::path& path, std::size_t count, const Preprocess& spec) {
+  const auto bytes = read_golden(path, count * spec.bytes());
+  std::vector<Image> images;
+  for (auto next = bytes.begin(); next != bytes.end(); next += static_cast<std::ptrdiff_t>(spec.bytes()))
+    images.push_back({spec.width, spec.height, {next, next + static_cast<std::ptrdiff_t>(spec.bytes())}});
+  return images;
+}
+
+Matrix read_embeddings(const fs::path& path, std::size_t rows, std::size_t cols) {
   Matrix matrix{rows, cols};
-  const auto bytes = read_file(path);
-  if (bytes.size() != matrix.data.size() * sizeof(float)) {
-    corrupt(path.string() + " has " + std::to_string(bytes.size()) + " bytes in place of " + std::to_string(rows) +
-            " x " + std::to_string(cols) + " float32 values");
-  }
+  const auto bytes = read_golden(path, matrix.data.size() * sizeof(float));
   std::memcpy(matrix.data.data(), bytes.data(), bytes.size());
   if (!std::ranges::all_of(matrix.data, [](float value) { return std::isfinite(value); })) {
     corrupt(path.string() + " holds a value that is not finite");
@@ -212,11 +217,12 @@ Matrix read_golden(const fs::path& path, std::size_t rows, std::size_t cols) {
 Bundle read_bundle(const fs::path& directory) {
   const Manifest manifest = read_manifest(directory);
   const Node root{manifest.root, ""};
-  if (root.at("format").integer(1, INT64_MAX) != kFormat) {
-    throw Error{Errc::invalid_argument, (directory / kManifest).string() + " is of format " +
-                                            std::to_string(root.at("format").integer(1, INT64_MAX)) +
-                                            ", this program reads " + std::to_string(kFormat) +
-                                            "; use a newer driftd or export the model again"};
+  if (const auto format = root.at("format").integer(1, INT64_MAX); format != kFormat) {
+    throw Error{
+        Errc::invalid_argument,
+        (directory / kManifest).string() + " is of format " + std::to_string(format) + ", this program reads " +
+            std::to_string(kFormat) +
+            (format > kFormat ? "; use a newer driftd" : "; export the model again, and build its references again")};
   }
   const std::vector<std::string> names = verify_files(directory, root.at("files"));
   const Listed listed = [&](const Node& node) {
@@ -236,8 +242,8 @@ Bundle read_bundle(const fs::path& directory) {
   bundle.weights = read_weights(root.at("weights"), listed);
   const Node golden = root.at("golden");
   const auto count = static_cast<std::size_t>(golden.at("count").integer(1, kMaxGolden));
-  bundle.golden_input = read_golden(listed(golden.at("input")), count, bundle.preprocess.tensor_size());
-  bundle.golden_output = read_golden(listed(golden.at("output")), count, bundle.dimension);
+  bundle.golden_input = read_images(listed(golden.at("input")), count, bundle.preprocess);
+  bundle.golden_output = read_embeddings(listed(golden.at("output")), count, bundle.dimension);
   bundle.tolerance = golden.at("tolerance").number();
   if (bundle.tolerance <= 0 || bundle.tolerance > 1) golden.at("tolerance").refuse("above 0 and at most 1");
   return bundle;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/matrix.hpp"
+#include "embed/image.hpp"
 #include "embed/preprocess.hpp"
 
 namespace driftd::embed {
@@ -20,7 +21,8 @@ struct Bundle {
   struct Weights {
     std::filesystem::path path;  // absolute or relative to the working directory, not to the bundle
     WeightsFormat format{};
-    int batch = 0;  // the fixed batch size of an aotinductor file; 0: any
+    int batch = 0;            // the fixed batch size of an aotinductor file; 0: any
+    double milliseconds = 0;  // that its run took one thread when it was exported; 0: nobody knows
   };
   struct Pool {
     std::string name;
@@ -35,9 +37,9 @@ struct Bundle {
   std::vector<Pool> pools;  // in the order of the embedding; each has unit L2 norm
   Preprocess preprocess;
   std::vector<Weights> weights;
-  Matrix golden_input;   // preprocessed images, one per row
-  Matrix golden_output;  // the embeddings that the exporter computed for them
-  float tolerance = 0;   // largest accepted |difference| per component when loading recomputes them
+  std::vector<Image> golden_input;  // fitted
+  Matrix golden_output;             // the embeddings that the exporter computed for them
+  float tolerance = 0;              // largest accepted |difference| per component when loading recomputes them
 
   [[nodiscard]] std::string id() const { return name + "@sha256:" + hash; }
 };

@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "core/matrix.hpp"
 #include "embed/bundle.hpp"
+#include "embed/image.hpp"
 
 namespace driftd::embed {
 
@@ -16,16 +18,16 @@ class Embedder {
  public:
   virtual ~Embedder() = default;
 
-  // images: n x tensor_size, CHW float32 in each row. Returns n x dimension. In as little time as threads() threads
-  // need. Throws Error: invalid_argument on a wrong shape, internal when the model fails or returns a value that is not
-  // finite.
-  [[nodiscard]] virtual Matrix embed(MatrixView images) = 0;
+  // Fitted images. Returns a row of `dimension` values for each. In as little time as threads() threads need. Throws
+  // Error: invalid_argument on a wrong size, internal when the model fails or returns a value that is not finite.
+  [[nodiscard]] virtual Matrix embed(std::span<const Image> images) = 0;
   // The same, on the calling thread alone: least work for each image.
-  [[nodiscard]] virtual Matrix embed_alone(MatrixView images) = 0;
+  [[nodiscard]] virtual Matrix embed_alone(std::span<const Image> images) = 0;
 
   [[nodiscard]] virtual std::size_t threads() const = 0;
-  // The batch that takes one thread least time for each image, measured when the model was loaded. Any other number of
-  // images is run in several passes.
+  // The batch that takes one thread least time for each image, measured when the model was exported. Any other number
+  // of images is run in several passes. Batches of two sizes can differ in the last bit, but the same images in the
+  // same order give the same bits on one kind of machine.
   [[nodiscard]] virtual std::size_t preferred_batch() const = 0;
 };
 
@@ -33,16 +35,11 @@ struct EmbedderOptions {
   enum class Format { any, torchscript, aotinductor };
   Format format = Format::any;  // any: aotinductor where the bundle has it and it loads, else torchscript
   int threads = 0;              // inside one embed(); 0: all cores. They share out the images, or one image's layers
-  // Batch sizes by a fixed rule instead of by measurement, which may choose others in each process. Batches of two
-  // sizes can differ in the last bit; with this, the same images in the same order give the same bits on one kind of
-  // machine.
-  bool reproducible = false;
 };
 
-// Loads the bundle's weights, recomputes its golden embeddings and times each batch size. Takes about 0.5 s, 2 s for
-// TorchScript. Throws Error: corrupt when the golden embeddings differ by more than the bundle's tolerance (another
-// processor, library or file), not_found when the bundle has no weights of the wanted format, internal when LibTorch
-// cannot load the file.
+// Loads the bundle's weights and recomputes its golden embeddings. Takes about 0.4 s, 2 s for TorchScript. Throws
+// Error: corrupt when the golden embeddings differ by more than the bundle's tolerance (another processor, library or
+// file), not_found when the bundle has no weights of the wanted format, internal when LibTorch cannot load the file.
 [[nodiscard]] std::unique_ptr<Embedder> load_embedder(const Bundle& bundle, const EmbedderOptions& options = {});
 
 }  // namespace driftd::embed

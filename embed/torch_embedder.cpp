@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,9 +34,6 @@ namespace {
 // Batch sizes that a TorchScript file, which takes any, is run with: LibTorch optimises a program anew for each size it
 // meets.
 constexpr std::size_t kTorchScriptSizes[] = {1, 8};
-// After those of verify(), in which a TorchScript program is compiled, too. Two are too few: a busy machine then took
-// the wrong size in eight starts of eighteen.
-constexpr std::size_t kTimedRuns = 3;
 
 // While it lives, so many threads share the loops of the calling thread. OpenMP keeps the count for each thread;
 // at::set_num_threads() is for the whole process.
@@ -99,12 +95,6 @@ class Apart {
 };
 
 using Program = std::function<at::Tensor(const at::Tensor&)>;
-
-double thread_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 // What LibTorch threw, without its stack trace.
 std::string reason(const std::exception& failure) {
@@ -236,31 +226,30 @@ class TorchEmbedder final : public Embedder {
     for (const Bundle::Weights& weights : bundle.weights) {
       if (weights.format == format) add_program(bundle, weights, compiled);
     }
-    if (!options.reproducible) measure(bundle);
   }
 
-  [[nodiscard]] Matrix embed(MatrixView images) override {
+  [[nodiscard]] Matrix embed(std::span<const Image> images) override {
     check(images);
     // As many images as there are threads, or a multiple of that, are shared out: each thread computes its own. Threads
     // that work on one image together meet after every layer, and wait there for whichever the system has put aside.
-    Matrix embeddings{images.rows, dimension_};
-    const std::size_t share = threads_ > 1 ? images.rows / threads_ : 0;
+    Matrix embeddings{images.size(), dimension_};
+    const std::size_t share = threads_ > 1 ? images.size() / threads_ : 0;
     std::vector<Run> runs;
     for (std::size_t thread = 0; share > 0 && thread < threads_; ++thread) append_runs(thread * share, share, runs);
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
-    append_runs(share * threads_, images.rows - share * threads_, runs);
+    append_runs(share * threads_, images.size() - share * threads_, runs);
     if (runs.empty()) return embeddings;
     const Apart apart{threads_};
     for (const Run& rest : runs) run(rest, images, threads_, embeddings);
     return embeddings;
   }
 
-  [[nodiscard]] Matrix embed_alone(MatrixView images) override {
+  [[nodiscard]] Matrix embed_alone(std::span<const Image> images) override {
     check(images);
-    Matrix embeddings{images.rows, dimension_};
+    Matrix embeddings{images.size(), dimension_};
     std::vector<Run> runs;
-    append_runs(0, images.rows, runs);
+    append_runs(0, images.size(), runs);
     for (const Run& part : runs) run(part, images, 1, embeddings);
     return embeddings;
   }
@@ -284,14 +273,15 @@ class TorchEmbedder final : public Embedder {
     }
   }
 
-  void check(MatrixView images) const {
-    if (images.cols != input_size()) {
-      throw Error{Errc::invalid_argument, "an image has " + std::to_string(images.cols) + " values; model " + name_ +
-                                              " reads " + std::to_string(input_size())};
+  void check(std::span<const Image> images) const {
+    const auto wrong = std::ranges::find_if_not(
+        images, [&](const Image& image) { return image.width == width_ && image.height == height_; });
+    if (wrong != images.end()) {
+      throw Error{Errc::invalid_argument, "an image has " + std::to_string(wrong->width) + " x " +
+                                              std::to_string(wrong->height) + " pixels; model " + name_ + " reads " +
+                                              std::to_string(width_) + " x " + std::to_string(height_)};
     }
   }
-
-  [[nodiscard]] std::size_t input_size() const { return std::size_t{3} * height_ * width_; }
 
   void add_program(const Bundle& bundle, const Bundle::Weights& weights, CompiledPrograms& compiled) {
     const Program program = load_program(weights, compiled);
@@ -300,16 +290,16 @@ class TorchEmbedder final : public Embedder {
     for (const std::size_t size : sizes) {
       programs_[size] = program;
       verify(bundle, weights.path, size);
-      sizes_.push_back({size, usual_cost(bundle, size)});
+      sizes_.push_back({size, weights.milliseconds > 0 ? weights.milliseconds : usual_cost(bundle, size)});
     }
   }
 
   // Recomputes the golden embeddings in batches of one size.
   void verify(const Bundle& bundle, const std::filesystem::path& path, std::size_t size) {
-    const MatrixView input = bundle.golden_input;
-    Matrix output{input.rows, dimension_};
-    for (std::size_t row = 0; row < input.rows; row += size)
-      run({size, row, std::min(size, input.rows - row)}, input, 1, output);
+    const std::span<const Image> input = bundle.golden_input;
+    Matrix output{input.size(), dimension_};
+    for (std::size_t first = 0; first < input.size(); first += size)
+      run({size, first, std::min(size, input.size() - first)}, input, 1, output);
     float worst = 0;
     for (std::size_t i = 0; i < output.data.size(); ++i)
       worst = std::max(worst, std::abs(output.data[i] - bundle.golden_output.data[i]));
@@ -320,40 +310,21 @@ class TorchEmbedder final : public Embedder {
     }
   }
 
-  // In images: what measure() finds for the default model, in proportion.
+  // Of a TorchScript program, in images: what the default model needs, in proportion.
   static double usual_cost(const Bundle& bundle, std::size_t size) {
     const auto images = static_cast<double>(size);
     return bundle.precision == "fp32" ? 1.3 * images - 0.3 : images + 0.5;
   }
 
-  // The processor time that a run takes on one thread, at best, while the other threads run, too. Which size is worth
-  // its while depends on model, precision and caches: EfficientNet-Lite0 gains from batch 8 in bf16 and loses a third
-  // of its speed or more by it in fp32. Not the time that passes, which on a busy machine says more of its other work.
-  void measure(const Bundle& bundle) {
-    if (sizes_.size() < 2) return;
-    std::vector<double> seconds(sizes_.size() * kTimedRuns);
-    crew_.each(seconds.size(), [&](std::size_t i) {
-      Matrix embedding{1, dimension_};
-      const double start = thread_seconds();
-      run({sizes_[i / kTimedRuns].size, 0, 1}, bundle.golden_input, 1, embedding);
-      seconds[i] = thread_seconds() - start;
-    });
-    for (std::size_t i = 0; i < sizes_.size(); ++i) {
-      const auto first = seconds.begin() + static_cast<std::ptrdiff_t>(i * kTimedRuns);
-      sizes_[i].cost = std::max(*std::min_element(first, first + kTimedRuns), 1e-9);
-    }
-  }
-
-  // Runs one batch, padded with zeros to its size, and writes the embeddings to their rows.
-  void run(const Run& part, MatrixView images, std::size_t threads, Matrix& embeddings) try {
+  // Runs one batch, padded with black images to its size, and writes the embeddings to their rows.
+  void run(const Run& part, std::span<const Image> images, std::size_t threads, Matrix& embeddings) try {
     const Team team{threads};
     const c10::InferenceMode inference;
     const auto full = static_cast<std::int64_t>(part.size);
-    const auto rows = static_cast<std::int64_t>(part.count);
-    // LibTorch has no tensor of const data; the programs only read their input.
-    auto* pixels = const_cast<float*>(images.data + part.first * images.cols);
-    at::Tensor batch = at::from_blob(pixels, {rows, 3, height_, width_}, at::kFloat);
-    if (rows < full) batch = at::constant_pad_nd(batch, {0, 0, 0, 0, 0, 0, 0, full - rows});
+    at::Tensor batch = at::empty({full, height_, width_, 3}, at::kByte);
+    auto* pixels = batch.mutable_data_ptr<std::uint8_t>();
+    for (const Image& image : images.subspan(part.first, part.count)) pixels = std::ranges::copy(image.rgb, pixels).out;
+    std::fill_n(pixels, (part.size - part.count) * images.front().rgb.size(), std::uint8_t{0});
     const at::Tensor result = programs_.at(part.size)(batch).contiguous();
     if (result.scalar_type() != at::kFloat || result.dim() != 2 || result.size(0) != full ||
         result.size(1) != static_cast<std::int64_t>(dimension_)) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns an image classifier into a driftd bundle: a directory with model.json and weights that embed images.
 
-The exported program reads float32 images (N, 3, height, width), normalised with the mean and deviation in model.json,
+The exported program reads pixels, bytes (N, height, width, 3), normalises them with the mean and deviation in model.json,
 and returns float32 embeddings (N, dimension): average pools of feature maps, each of unit L2 norm, side by side.
 
   TorchScript   model.pt      any CPU, any batch size
@@ -48,14 +48,14 @@ import numpy as np
 import torch
 
 from exporting import accuracy, sources
-from exporting.embedding import Embedding, FeatureMaps
+from exporting.embedding import Embedding, FeatureMaps, Normalise
 from exporting.errors import ExportError, brief, progress, usage_error
 from exporting.folding import fold
 from exporting.images import FEWEST, prepare, read_images
 from exporting.quantizing import quantize
 from exporting.taps import Tap, find_taps
 from exporting.torchscript import CutModel
-from exporting.weights import check_weights, need_compiler, write_weights
+from exporting.weights import check_weights, need_compiler, time_weights, write_weights
 
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}  # of what is not quantised
 # Largest accepted |difference| per component between a weights file and the golden embeddings.
@@ -71,8 +71,8 @@ DEFAULT_MODEL = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 DEFAULT_POOLS = "s8,s16,s32,head"
 
 
-def golden_input(preprocess):
-    """Smooth synthetic pictures plus noise from a fixed seed, normalised: (count, 3, height, width)."""
+def golden_pixels(preprocess):
+    """Smooth synthetic pictures plus noise from a fixed seed: bytes (count, height, width, 3)."""
     height, width = preprocess["height"], preprocess["width"]
     random = np.random.default_rng(20260101)
     y, x = np.mgrid[0:height, 0:width] / max(height, width)
@@ -81,13 +81,12 @@ def golden_input(preprocess):
         (fx, fy), (px, py) = random.uniform(1, 6, 2), random.uniform(0, 2 * math.pi, 2)
         wave = np.sin(2 * math.pi * fx * x + px) * np.cos(2 * math.pi * fy * y + py)
         planes.append(0.5 + 0.35 * wave + random.normal(0, 0.05, (height, width)))
-    pixels = np.clip(np.stack(planes), 0, 1).reshape(GOLDEN_COUNT, 3, height, width)
-    mean, std = (np.reshape(preprocess[key], (1, 3, 1, 1)) for key in ("mean", "std"))
-    return torch.from_numpy(((pixels - mean) / std).astype(np.float32))
+    pixels = np.round(255 * np.clip(np.stack(planes), 0, 1)).astype(np.uint8).reshape(GOLDEN_COUNT, 3, height, width)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
 
 
 def feature_maps(options, images):
-    """The module that computes the feature maps, and for each its tap."""
+    """The module that computes the feature maps of normalised images, and for each its tap."""
     if options.torchscript:
         model = sources.torchscript_model(options.torchscript).eval()
         maps = CutModel(model, options.layer)
@@ -106,29 +105,32 @@ def write_bundle(options, directory):
         "filter": options.filter, "mean": list(options.mean), "std": list(options.std),
     }  # fmt: skip
     tolerance = TOLERANCE[options.precision]
-    images = golden_input(preprocess)
+    pixels = golden_pixels(preprocess)
+    normalise = Normalise(options.mean, options.std, options.input_size)
+    images = normalise(pixels)
     with torch.no_grad():
         maps, taps = feature_maps(options, images)
-        expected = Embedding(maps)(images)
+        expected = Embedding(normalise, maps)(pixels)
     for tap in taps:
         progress(f"pool {tap.pool}: {tap.channels} values, the {tap.side} of layer {tap.layer}")
     if not options.torchscript:
         maps = fold(maps, images)
-    module = Embedding(maps.to(memory_format=torch.channels_last), DTYPE[options.precision]).eval()
+    module = Embedding(normalise, maps.to(memory_format=torch.channels_last), DTYPE[options.precision]).eval()
     quantization = None
     if options.precision == "int8":
-        weights, expected, quantization = write_int8(options, module, images, preprocess, directory)
+        weights, expected, quantization = write_int8(options, module, pixels, preprocess, directory)
     else:
-        weights = write_weights(module, images, options.formats, options.batches, directory)
-    check_weights(directory, weights, images, expected, tolerance)
-    images.numpy().astype("<f4").tofile(directory / "golden_input.f32")
+        weights = write_weights(module, pixels, options.formats, options.batches, directory)
+    check_weights(directory, weights, pixels, expected, tolerance)
+    time_weights(directory, weights, pixels)
+    pixels.numpy().tofile(directory / "golden_input.u8")
     expected.numpy().astype("<f4").tofile(directory / "golden_output.f32")
     manifest = {
-        "format": 1, "name": options.name, "created": created(), "dimension": expected.shape[1],
+        "format": 2, "name": options.name, "created": created(), "dimension": expected.shape[1],
         "pools": [{"name": tap.pool, "dimension": tap.channels} for tap in taps],
         "preprocess": preprocess, "precision": options.precision, "weights": weights,
         "golden": {
-            "input": "golden_input.f32", "output": "golden_output.f32", "count": GOLDEN_COUNT, "tolerance": tolerance,
+            "input": "golden_input.u8", "output": "golden_output.f32", "count": GOLDEN_COUNT, "tolerance": tolerance,
         },
         "files": {path.name: describe(path) for path in sorted(directory.iterdir())},
     }  # fmt: skip
@@ -138,7 +140,7 @@ def write_bundle(options, directory):
     return manifest
 
 
-def write_int8(options, module, images, preprocess, directory):
+def write_int8(options, module, pixels, preprocess, directory):
     """Returns the weights' entries, the golden embeddings and what int8 costs and gains.
 
     Golden are the embeddings of the quantised model, computed in float32: how far they are from those of the float32
@@ -147,8 +149,8 @@ def write_int8(options, module, images, preprocess, directory):
     photographs = read_images(options.calibrate_on, options.calibration_images)
     quantized = quantize(module, prepare(photographs, preprocess))
     with torch.no_grad():
-        expected = quantized(images)
-    weights = write_weights(quantized, images, options.formats, options.batches, directory)
+        expected = quantized(pixels)
+    weights = write_weights(quantized, pixels, options.formats, options.batches, directory)
     largest = max(weights, key=lambda entry: entry["batch"])
     figures = accuracy.measure(options, preprocess, photographs, module, directory / largest["file"], largest["batch"])
     progress(accuracy.summary(figures))

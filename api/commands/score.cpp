@@ -39,12 +39,12 @@ void print_text(const std::string& image, const Score& s) {
 int score_images(const Options& options) {
   const auto bundle = embed::read_bundle(model_directory(options.model, options.reference));
   const auto reference = load_reference(options.reference, bundle);
-  const auto embedder = embed::load_embedder(bundle, {.reproducible = true});  // starts sooner: nothing is timed
+  const auto embedder = embed::load_embedder(bundle);
   int exit_code = 0;
   for (const auto& image : options.images) {
     try {
       const auto prepared = prepare(read_file(image), bundle.preprocess);
-      const auto vector = embedder->embed(embed::normalise({&prepared.image, 1}, bundle.preprocess));
+      const auto vector = embedder->embed({&prepared.image, 1});
       const auto result = score(reference, vector,
                                 {drift::rule_of(options.rule), options.k, options.alpha,
                                  options.same_label || !options.label.empty() ? Among::same_label : Among::all,

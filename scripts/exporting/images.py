@@ -36,10 +36,8 @@ def read_images(folder, most):
 
 
 def prepare(images, preprocess):
-    """(N, 3, height, width), normalised: what driftd makes of the images."""
-    mean, std = (np.asarray(preprocess[key], np.float32).reshape(3, 1, 1) for key in ("mean", "std"))
-    rows = [(np.asarray(fit(image, preprocess), np.float32).transpose(2, 0, 1) / 255 - mean) / std for image in images]
-    return torch.from_numpy(np.stack(rows).astype(np.float32))
+    """Pixels, bytes (N, height, width, 3): what driftd makes of the images."""
+    return torch.from_numpy(np.stack([np.asarray(fit(image, preprocess)) for image in images]))
 
 
 def fit(image, preprocess):

@@ -27,7 +27,7 @@ SOURCES = {
 
 
 def quantize(module, images):
-    """The module in int8, for any batch size. images: (N, 3, height, width), of the kind that it will see."""
+    """The module in int8, for any batch size. images: its inputs, of the kind that it will see."""
     logging.getLogger("torchao").setLevel(logging.ERROR)  # it warns of its GPU libraries, which no CPU needs
     try:
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e

@@ -4,11 +4,14 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 
 import torch
 from torch._inductor.graph import GraphLowering
 
 from exporting.errors import ExportError, brief, progress
+
+TIMED_RUNS = 8
 
 
 def need_compiler():
@@ -18,35 +21,35 @@ def need_compiler():
         raise ExportError(f"the format aotinductor needs a C++ compiler, and '{compiler}' is not there: {advice}")
 
 
-def write_weights(module, images, formats, batches, directory):
+def write_weights(module, pixels, formats, batches, directory):
     """Writes one file for each format and batch size. Returns their entries for model.json."""
     entries = []
     if "torchscript" in formats:
         progress("writing TorchScript")
-        write_torchscript(module, images, directory / "model.pt")
+        write_torchscript(module, pixels, directory / "model.pt")
         entries.append({"file": "model.pt", "format": "torchscript", "batch": 0})
     for batch in batches if "aotinductor" in formats else []:
         progress(f"compiling AOTInductor for batch size {batch} (10 to 30 s)")
         file = f"model-b{batch}.pt2"
-        write_aotinductor(module, fill_batch(images, batch), directory / file)
+        write_aotinductor(module, fill_batch(pixels, batch), directory / file)
         entries.append({"file": file, "format": "aotinductor", "batch": batch})
     return entries
 
 
-def write_torchscript(module, images, path):
+def write_torchscript(module, pixels, path):
     # Not optimize_for_inference: what it makes cannot be saved, and it measured no faster than a frozen module.
     try:
         with torch.no_grad():
-            torch.jit.freeze(torch.jit.trace(module, images, check_trace=False)).save(str(path))
+            torch.jit.freeze(torch.jit.trace(module, pixels, check_trace=False)).save(str(path))
     except Exception as error:
         raise ExportError(f"TorchScript cannot trace the model: {brief(error)}") from error
 
 
-def write_aotinductor(module, images, path):
+def write_aotinductor(module, pixels, path):
     try:
         with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad(), distinct_names():
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-            program = torch.export.export(module, (images,))
+            program = torch.export.export(module, (pixels,))
             # Freezing lets the compiler fold and reorder weights. Threads are counted when the program runs: whoever runs
             # it may compute one image with all cores, or an image with each.
             configuration = {"freezing": True, "cpp.dynamic_threads": True}
@@ -78,17 +81,40 @@ def distinct_names():
         GraphLowering.allocate_non_dup_const_name = allocate
 
 
-def check_weights(directory, entries, images, expected, tolerance):
+def check_weights(directory, entries, pixels, expected, tolerance):
     """Loads each file as a service would and compares with the expected embeddings."""
     for entry in entries:
-        path = str(directory / entry["file"])
-        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
-        sizes = [entry["batch"]] if entry["batch"] else [1, len(images)]
+        program = load(directory, entry)
+        sizes = [entry["batch"]] if entry["batch"] else [1, len(pixels)]
         with torch.no_grad():
-            worst = max((program(fill_batch(images, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
+            worst = max((program(fill_batch(pixels, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
         progress(f"{entry['file']}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
         if not worst <= tolerance:  # a NaN also fails
             raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}, tolerance {tolerance:g}")
+
+
+def time_weights(directory, entries, pixels):
+    """Notes what a run of each AOTInductor file takes one thread at best, which tells a service what batches are worth their while."""
+    timed = {entry["batch"]: (load(directory, entry), entry) for entry in entries if entry["batch"]}
+    best = dict.fromkeys(timed, float("inf"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(TIMED_RUNS):  # in turn, so that other work on the machine slows all of them
+            for batch, (program, _) in timed.items():
+                images, start = fill_batch(pixels, batch), time.perf_counter()
+                program(images)
+                best[batch] = min(best[batch], time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    for batch, (_, entry) in timed.items():
+        entry["milliseconds"] = round(1000 * best[batch], 4)
+        progress(f"{entry['file']}: {entry['milliseconds'] / batch:.2f} ms an image on one thread")
+
+
+def load(directory, entry):
+    path = str(directory / entry["file"])
+    return torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
 
 
 def fill_batch(rows, batch):

@@ -83,22 +83,28 @@ Matrix repeated(const Matrix& some, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) std::ranges::copy(some.row(i % some.rows), all.row(i).begin());
   return all;
 }
+std::vector<embed::Image> repeated(const std::vector<embed::Image>& some, std::size_t count) {
+  std::vector<embed::Image> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(some[i % some.size()]);
+  return all;
+}
 
-void print_each(const char* name, std::span<const std::size_t> batches, const std::function<void(MatrixView)>& call,
-                const Matrix& rows) {
+template <class Rows>
+void print_each(const char* name, std::span<const std::size_t> batches, const std::function<void(const Rows&)>& call,
+                const Rows& rows) {
   std::cout << ", \"" << name << "\": {";
   for (const std::size_t batch : batches) {
-    const Matrix some = repeated(rows, batch);
+    const auto some = repeated(rows, batch);
     const double each = usual_ms([&] { call(some); }) / static_cast<double>(batch);
     std::cout << (batch == batches.front() ? "" : ", ") << '"' << batch << "\": " << each;
   }
   std::cout << '}';
 }
 
-Matrix tensors(const fs::path& folder, const embed::Preprocess& spec) {
+std::vector<embed::Image> images_of(const fs::path& folder, const embed::Preprocess& spec) {
   std::vector<embed::Image> images;
   for (const auto& file : files_of(folder)) images.push_back(api::prepare(read_file(file), spec).image);
-  return embed::normalise(images, spec);
+  return images;
 }
 
 void run(const fs::path& directory, const std::vector<fs::path>& folders, const std::string& reference) {
@@ -109,13 +115,14 @@ void run(const fs::path& directory, const std::vector<fs::path>& folders, const 
   }
   const auto embedder = embed::load_embedder(bundle);
   std::cout << R"(}, "preferred_batch": )" << embedder->preferred_batch();
-  const Matrix images = tensors(folders.front(), bundle.preprocess);
-  print_each("embed_ms", kEmbedBatches, [&](MatrixView some) { (void)embedder->embed(some); }, images);
+  const auto images = images_of(folders.front(), bundle.preprocess);
+  print_each<std::vector<embed::Image>>(
+      "embed_ms", kEmbedBatches, [&](const auto& some) { (void)embedder->embed(some); }, images);
   if (!reference.empty()) {
     const auto loaded = api::load_reference(reference, bundle);
     const auto& items = loaded.items->base();
-    print_each(
-        "search_ms", kSearchBatches, [&](MatrixView some) { (void)items.search(some, drift::kNeighbours); },
+    print_each<Matrix>(
+        "search_ms", kSearchBatches, [&](const Matrix& some) { (void)items.search(some, drift::kNeighbours); },
         embedder->embed(images));
   }
   std::cout << "}\n";

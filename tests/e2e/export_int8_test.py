@@ -52,7 +52,7 @@ def test_an_int8_bundle_reproduces_its_golden_embeddings_and_tells_what_it_costs
         assert 0 <= figures[precision]["false_alarm_rate"] <= 1 and 0.5 < figures[precision]["auroc"] <= 1
         assert figures[precision]["images_per_second"] > 0
     assert f"AUROC {figures['int8']['auroc']:.4f} against {figures['fp32']['auroc']:.4f}" in done.stderr
-    inputs = torch.from_numpy(np.fromfile(out / "golden_input.f32", "<f4").reshape(-1, 3, 32, 32))
+    inputs = torch.from_numpy(np.fromfile(out / "golden_input.u8", np.uint8).reshape(-1, 32, 32, 3))
     expected = torch.from_numpy(np.fromfile(out / "golden_output.f32", "<f4").reshape(len(inputs), -1))
     compiled = torch._inductor.aoti_load_package(str(out / "model-b2.pt2"))
     assert (compiled(inputs) - expected).abs().max() <= manifest["golden"]["tolerance"]

@@ -99,10 +99,17 @@ def run_script(*arguments):
 
 def golden(out, manifest):
     height, width = manifest["preprocess"]["height"], manifest["preprocess"]["width"]
-    inputs = np.fromfile(out / "golden_input.f32", "<f4").reshape(-1, 3, height, width)
+    pixels = np.fromfile(out / "golden_input.u8", np.uint8).reshape(-1, height, width, 3)
     outputs = np.fromfile(out / "golden_output.f32", "<f4").reshape(-1, manifest["dimension"])
-    assert len(inputs) == len(outputs) == manifest["golden"]["count"]
-    return torch.from_numpy(inputs), torch.from_numpy(outputs)
+    assert len(pixels) == len(outputs) == manifest["golden"]["count"]
+    return torch.from_numpy(pixels), torch.from_numpy(outputs)
+
+
+def normalised(pixels, manifest):
+    """As torchvision's ToTensor and Normalize do it, by NumPy."""
+    mean, std = (np.float32(manifest["preprocess"][key]) for key in ("mean", "std"))
+    images = (pixels.numpy().astype(np.float32) / np.float32(255) - mean) / std
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 def unit(features):
@@ -122,8 +129,8 @@ def test_the_default_model_gives_four_pools_of_unit_norm(tmp_path):
     manifest = bundle(run_script, out, "--default", "--formats", "torchscript", "--threads", "2")
     sizes = {pool["name"]: pool["dimension"] for pool in manifest["pools"]}
     assert sizes == {"s8": 40, "s16": 112, "s32": 320, "head": 1280} and manifest["dimension"] == 1752
-    inputs, expected = golden(out, manifest)
-    embeddings = torch.jit.load(str(out / "model.pt"))(inputs)
+    pixels, expected = golden(out, manifest)
+    embeddings = torch.jit.load(str(out / "model.pt"))(pixels)
     assert (embeddings - expected).abs().max() <= manifest["golden"]["tolerance"]
     for pool in embeddings.split(list(sizes.values()), dim=1):
         assert torch.allclose(pool.norm(dim=1), torch.ones(len(pool)), atol=1e-5)
@@ -134,16 +141,16 @@ def test_a_factory_and_its_state_dict_give_the_eager_pools_in_both_formats(works
     model = workshop[1]
     out, wanted = tmp_path / "tiny", ("--pools", "s4,s8,s16,head", "--batches", "1", *SMALL)
     manifest = bundle(export, out, "--factory", "tiny_model:tiny", "--weights", "tiny.pth", *wanted)
-    inputs, expected = golden(out, manifest)
-    stem = model.stem(inputs)
+    pixels, expected = golden(out, manifest)
+    stem = model.stem(normalised(pixels, manifest))
     maps = [stem, model.layers[0](stem), model.layers(stem), model.widen(model.layers(stem))]
     eager = torch.cat([unit(features) for features in maps], 1)
     assert [pool["dimension"] for pool in manifest["pools"]] == [8, 16, 24, 48]
     assert torch.allclose(expected, eager, atol=1e-6)
     assert [(w["file"], w["batch"]) for w in manifest["weights"]] == [("model.pt", 0), ("model-b1.pt2", 1)]
-    assert torch.allclose(torch.jit.load(str(out / "model.pt"))(inputs), eager, atol=1e-5)
+    assert torch.allclose(torch.jit.load(str(out / "model.pt"))(pixels), eager, atol=1e-5)
     compiled = torch._inductor.aoti_load_package(str(out / "model-b1.pt2"))
-    assert torch.allclose(compiled(inputs[:1]), eager[:1], atol=1e-5)
+    assert torch.allclose(compiled(pixels[:1]), eager[:1], atol=1e-5)
     assert_hashes_cover_the_bundle(out, manifest)
 
 
@@ -153,12 +160,12 @@ def test_a_torchscript_classifier_is_cut_at_the_layer(workshop, export, tmp_path
     model = workshop[1]
     out, seen = tmp_path / "cut", []
     manifest = bundle(export, out, "--torchscript", file, "--layer", layer, *TORCHSCRIPT)
-    inputs, expected = golden(out, manifest)
+    pixels, expected = golden(out, manifest)
     handle = model.get_submodule(layer).register_forward_hook(lambda _, __, output: seen.append(output.clone()))
-    model(inputs)
+    model(normalised(pixels, manifest))
     handle.remove()
     assert torch.allclose(expected, unit(seen[0]), atol=1e-6)
-    five = torch.jit.load(str(out / "model.pt"))(inputs[:1].repeat(5, 1, 1, 1))
+    five = torch.jit.load(str(out / "model.pt"))(pixels[:1].repeat(5, 1, 1, 1))
     assert torch.allclose(five, expected[:1].expand(5, -1), atol=1e-5)
 
 
@@ -166,8 +173,8 @@ def test_bfloat16_stays_within_its_tolerance_and_takes_less_space(export, tmp_pa
     source = ("--factory", "tiny_model:tiny", *TORCHSCRIPT)
     full = bundle(export, tmp_path / "fp32", *source)
     half = bundle(export, tmp_path / "bf16", *source, "--precision", "bf16")
-    inputs, expected = golden(tmp_path / "bf16", half)
-    embeddings = torch.jit.load(str(tmp_path / "bf16" / "model.pt"))(inputs)
+    pixels, expected = golden(tmp_path / "bf16", half)
+    embeddings = torch.jit.load(str(tmp_path / "bf16" / "model.pt"))(pixels)
     assert embeddings.dtype == torch.float32
     assert 0 < (embeddings - expected).abs().max() <= half["golden"]["tolerance"]
     assert half["files"]["model.pt"]["size"] < full["files"]["model.pt"]["size"]
@@ -177,7 +184,7 @@ def test_the_preprocessing_asked_for_is_recorded(export, tmp_path):
     asked = ["--resize-mode", "short_side", "--short-side", "72", "--filter", "bicubic"]
     asked += ["--mean=0.1,0.2,0.3", "--std=1,2,3"]
     manifest = bundle(export, tmp_path / "b", "--factory", "tiny_model:tiny", "--name", "mine", *asked, *TORCHSCRIPT)
-    assert manifest["name"] == "mine" and manifest["format"] == 1
+    assert manifest["name"] == "mine" and manifest["format"] == 2
     assert manifest["preprocess"] == {
         "mode": "short_side", "short_side": 72, "height": 64, "width": 64, "filter": "bicubic",
         "mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 3.0],

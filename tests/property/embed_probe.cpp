@@ -2,7 +2,7 @@
 //
 //   embed_probe decode FILE MIN_SIDE                  writes "WIDTH HEIGHT\n" and RGB bytes
 //   embed_probe resize FILE WIDTH HEIGHT FILTER       the same, resized
-//   embed_probe preprocess FILE MODE SHORT HEIGHT WIDTH FILTER   writes CHW float32 in the machine's byte order
+//   embed_probe preprocess FILE MODE SHORT HEIGHT WIDTH FILTER   as decode, fitted
 // FILTER: bilinear or bicubic. MODE: stretch or short_side. An Error goes to stderr, exit code 1.
 #include <cstdlib>
 #include <iostream>
@@ -46,10 +46,7 @@ void run(const std::vector<std::string>& args) {
         .height = std::stoi(args.at(4)),
         .width = std::stoi(args.at(5)),
         .filter = parse_filter(args.at(6))};
-    const embed::Image fitted = embed::fit(embed::decode(bytes).image, spec);
-    const Matrix tensor = embed::normalise({&fitted, 1}, spec);
-    std::cout.write(reinterpret_cast<const char*>(tensor.data.data()),
-                    static_cast<std::streamsize>(tensor.data.size() * sizeof(float)));
+    write(embed::fit(embed::decode(bytes).image, spec));
   } else {
     throw std::invalid_argument{"command: decode, resize or preprocess"};
   }

@@ -15,8 +15,6 @@ from PIL import Image, ImageOps
 PROBE = os.environ["DRIFTD_EMBED_PROBE"]
 SEED = int(os.environ.get("DRIFTD_SEED", "20240229"))
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -182,18 +180,17 @@ def torchvision_resize_and_crop(image, short_side, height, width, filter):
 @pytest.mark.parametrize("filter", FILTERS)
 @pytest.mark.parametrize("mode", ["stretch", "short_side"])
 @pytest.mark.parametrize("case", range(30))
-def test_preprocessing_gives_torchvisions_tensor(tmp_path, case, mode, filter):
+def test_preprocessing_gives_torchvisions_pixels(tmp_path, case, mode, filter):
     rng = np.random.default_rng([SEED, 8, case])
     image = random_picture(rng, largest=700)
     height, width = (int(side) for side in rng.integers(1, 257, 2))
     short_side = max(height, width) + int(rng.integers(0, 40))
-    tensor = probe(tmp_path, save(image, "PNG"), "preprocess", mode, short_side, height, width, filter)
+    pixels = probe_pixels(tmp_path, save(image, "PNG"), "preprocess", mode, short_side, height, width, filter)
     if mode == "stretch":
         expected = image.resize((width, height), FILTERS[filter])
     else:
         expected = torchvision_resize_and_crop(image, short_side, height, width, filter)
-    expected = ((np.asarray(expected).astype(np.float32) / np.float32(255) - MEAN) / STD).transpose(2, 0, 1)
-    np.testing.assert_allclose(np.frombuffer(tensor, np.float32), expected.ravel(), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
 
 
 @pytest.mark.parametrize("case", range(8))

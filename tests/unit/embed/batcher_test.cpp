@@ -18,14 +18,12 @@ using namespace std::chrono_literals;
 namespace {
 
 // Images of one pixel: a number below 65536 in two of its bytes, which the model finds in its input again.
-const Preprocess kPixel{.height = 1, .width = 1, .mean = {0, 0, 0}, .std = {1, 1, 1}};
-
 Image image_of(int number) {
   return {1, 1, {static_cast<std::uint8_t>(number % 256), static_cast<std::uint8_t>(number / 256), 0}};
 }
 
-float number_in(std::span<const float> tensor) {
-  return std::round(255 * tensor[0]) + 256 * std::round(255 * tensor[1]);
+float number_in(const Image& image) {
+  return static_cast<float>(image.rgb[0] + 256 * image.rgb[1]);
 }
 
 constexpr int kPoison = 65'000;
@@ -36,17 +34,17 @@ class FakeEmbedder final : public Embedder {
   explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr)
       : gate_{std::move(gate)}, started_{started} {}
 
-  Matrix embed(MatrixView images) override {
+  Matrix embed(std::span<const Image> images) override {
     if (started_ != nullptr) std::exchange(started_, nullptr)->set_value();
     if (gate_.valid()) gate_.wait();
-    Matrix result{images.rows, 1};
-    for (std::size_t i = 0; i < images.rows; ++i) {
-      if (number_in(images.row(i)) == kPoison) throw Error{Errc::internal, "the model failed"};
-      result.data[i] = 2 * number_in(images.row(i));
+    Matrix result{images.size(), 1};
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      if (number_in(images[i]) == kPoison) throw Error{Errc::internal, "the model failed"};
+      result.data[i] = 2 * number_in(images[i]);
     }
     return result;
   }
-  Matrix embed_alone(MatrixView images) override { return embed(images); }
+  Matrix embed_alone(std::span<const Image> images) override { return embed(images); }
   [[nodiscard]] std::size_t threads() const override { return 1; }
   [[nodiscard]] std::size_t preferred_batch() const override { return 4; }
 
@@ -88,7 +86,7 @@ struct Busy {
   std::future<Answer> first;
 
   explicit Busy(std::size_t max_queue)
-      : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, max_queue} {
+      : batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), max_queue} {
     first = submit(batcher, 1);
     started.get_future().wait();
   }
@@ -104,7 +102,7 @@ struct Busy {
 }  // namespace
 
 TEST_CASE("a single image does not wait for company") {
-  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 8};
+  Batcher batcher{std::make_unique<FakeEmbedder>(), 8};
   const Answer answer = submit(batcher, 21).get();
   CHECK(answer.embedding == std::vector<float>{42});
   CHECK(answer.timing.batch == 1);
@@ -172,14 +170,14 @@ namespace {
 // are at it.
 class ThreeThreads final : public Embedder {
  public:
-  Matrix embed(MatrixView images) override {
-    Matrix result{images.rows, 1};
-    for (std::size_t i = 0; i < images.rows; ++i) result.data[i] = number_in(images.row(i));
+  Matrix embed(std::span<const Image> images) override {
+    Matrix result{images.size(), 1};
+    for (std::size_t i = 0; i < images.size(); ++i) result.data[i] = number_in(images[i]);
     return result;
   }
-  Matrix embed_alone(MatrixView images) override {
+  Matrix embed_alone(std::span<const Image> images) override {
     meet_.arrive_and_wait();
-    return {images.rows, 1, std::vector<float>(images.rows, -1)};
+    return {images.size(), 1, std::vector<float>(images.size(), -1)};
   }
   [[nodiscard]] std::size_t threads() const override { return 3; }
   [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
@@ -191,14 +189,14 @@ class ThreeThreads final : public Embedder {
 }  // namespace
 
 TEST_CASE("a lone image gets all threads") {
-  Batcher batcher{std::make_unique<ThreeThreads>(), kPixel, 8};
+  Batcher batcher{std::make_unique<ThreeThreads>(), 8};
   for (int i = 0; i < 20; ++i) CHECK(submit(batcher, i).get().embedding == std::vector<float>{static_cast<float>(i)});
 }
 
 TEST_CASE("a lone image gets all threads though who computed the one before is still telling") {
   // The first sender asks again from within its callback, and holds the thread until it has the answer, which the other
   // threads must not take for themselves: they would compute it alone.
-  Batcher batcher{std::make_unique<ThreeThreads>(), kPixel, 8};
+  Batcher batcher{std::make_unique<ThreeThreads>(), 8};
   std::promise<void> told;
   std::future<Answer> second;
   batcher.submit(image_of(1), kLater, [&](auto, auto, auto) {
@@ -217,19 +215,19 @@ TEST_CASE("of several images each thread computes its own, at the same time") {
     std::promise<void> started;
     ThreeThreads rest;
     explicit Gated(std::shared_future<void> g) : gate{std::move(g)} {}
-    Matrix embed(MatrixView images) override {
+    Matrix embed(std::span<const Image> images) override {
       started.set_value();
       gate.wait();
       return rest.embed(images);
     }
-    Matrix embed_alone(MatrixView images) override { return rest.embed_alone(images); }
+    Matrix embed_alone(std::span<const Image> images) override { return rest.embed_alone(images); }
     [[nodiscard]] std::size_t threads() const override { return 4; }
     [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
   };
   std::promise<void> gate;
   auto embedder = std::make_unique<Gated>(gate.get_future().share());
   auto started = embedder->started.get_future();
-  Batcher batcher{std::move(embedder), kPixel, 8};
+  Batcher batcher{std::move(embedder), 8};
   auto first = submit(batcher, 1);
   started.wait();
   std::vector<std::future<Answer>> answers;
@@ -243,7 +241,7 @@ TEST_CASE("an image waits for those of requests that keep every core busy, and n
   // One thread, one core. The first batch takes so long that a quarter of its time is more than this test needs.
   std::promise<void> gate;
   std::promise<void> started;
-  Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, 8};
+  Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), 8};
   auto first = submit(batcher, 1);
   started.get_future().wait();
   std::this_thread::sleep_for(1s);
@@ -260,7 +258,7 @@ TEST_CASE("an image waits for those of requests that keep every core busy, and n
 }
 
 TEST_CASE("an image gets its turn though other requests never end") {
-  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 8};
+  Batcher batcher{std::make_unique<FakeEmbedder>(), 8};
   for (int i = 0; i < 100; ++i) batcher.begin_request();
   for (int i = 0; i < 5; ++i) CHECK(submit(batcher, i).get().timing.batch == 1);
   for (int i = 0; i < 100; ++i) batcher.end_request();
@@ -272,7 +270,7 @@ TEST_CASE("answers of images that were computed together are delivered together,
   std::vector<std::function<void()>> delivered;
   std::vector<std::future<Answer>> answers;
   {
-    Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), kPixel, 8,
+    Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), 8,
                     [&](std::function<void()> callbacks) { delivered.push_back(std::move(callbacks)); }};
     answers.push_back(submit(batcher, 1));
     started.get_future().wait();
@@ -289,7 +287,7 @@ TEST_CASE("answers of images that were computed together are delivered together,
 }
 
 TEST_CASE("many threads get their own answers") {
-  Batcher batcher{std::make_unique<FakeEmbedder>(), kPixel, 4096};
+  Batcher batcher{std::make_unique<FakeEmbedder>(), 4096};
   std::vector<std::future<bool>> threads;
   for (int t = 0; t < 8; ++t) {
     threads.push_back(std::async(std::launch::async, [&batcher, t] {

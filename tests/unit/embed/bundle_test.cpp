@@ -36,7 +36,7 @@ class TestBundle {
   TestBundle() {
     write_file_atomically(dir_ / "model.pt", "weights");
     write_file_atomically(dir_ / "model-b8.pt2", "more weights");
-    write_floats(dir_ / "in.f32", std::vector<float>(12, 0.5F));
+    write_file_atomically(dir_ / "in.u8", "abcdefABCDEF");
     write_floats(dir_ / "out.f32", {1, 0, 1, 0, 1, 1});
     save(manifest());
   }
@@ -44,14 +44,14 @@ class TestBundle {
   [[nodiscard]] fs::path operator/(const std::string& name) const { return dir_ / name; }
 
   [[nodiscard]] std::string manifest() const {
-    return R"({"format":1,"name":"tiny","created":"2026-01-01T00:00:00Z","dimension":3,
+    return R"({"format":2,"name":"tiny","created":"2026-01-01T00:00:00Z","dimension":3,
       "pools":[{"name":"s8","dimension":2},{"name":"head","dimension":1}],
       "preprocess":{"mode":"short_side","short_side":4,"height":2,"width":1,"filter":"bicubic","mean":[0,0.5,1],"std":[1,2,0.5]},
       "precision":"fp32",
-      "weights":[{"file":"model.pt","format":"torchscript","batch":0},{"file":"model-b8.pt2","format":"aotinductor","batch":8}],
-      "golden":{"input":"in.f32","output":"out.f32","count":2,"tolerance":0.0005},
+      "weights":[{"file":"model.pt","format":"torchscript","batch":0},{"file":"model-b8.pt2","format":"aotinductor","batch":8,"milliseconds":41.5}],
+      "golden":{"input":"in.u8","output":"out.f32","count":2,"tolerance":0.0005},
       "files":{)" +
-           entry("model.pt") + "," + entry("model-b8.pt2") + "," + entry("in.f32") + "," + entry("out.f32") + "}}";
+           entry("model.pt") + "," + entry("model-b8.pt2") + "," + entry("in.u8") + "," + entry("out.f32") + "}}";
   }
   void save(const std::string& text) const { write_file_atomically(dir_ / "model.json", text); }
 
@@ -76,13 +76,15 @@ TEST_CASE("a bundle is read as it was exported") {
   CHECK(bundle.pools[1].dimension == 1);
   CHECK(bundle.preprocess.mode == Preprocess::Mode::short_side);
   CHECK(bundle.preprocess.filter == Filter::bicubic);
-  CHECK(bundle.preprocess.std == std::array<float, 3>{1, 2, 0.5F});
   REQUIRE(bundle.weights.size() == 2);
   CHECK(bundle.weights[0].path == files / "model.pt");
   CHECK(bundle.weights[1].format == Bundle::WeightsFormat::aotinductor);
   CHECK(bundle.weights[1].batch == 8);
-  CHECK(bundle.golden_input.rows == 2);
-  CHECK(bundle.golden_input.cols == 6);
+  CHECK(bundle.weights[1].milliseconds == 41.5);
+  REQUIRE(bundle.golden_input.size() == 2);
+  CHECK(bundle.golden_input[1].width == 1);
+  CHECK(bundle.golden_input[1].height == 2);
+  CHECK(bundle.golden_input[1].rgb == std::vector<std::uint8_t>{'A', 'B', 'C', 'D', 'E', 'F'});
   CHECK(bundle.golden_output.row(1)[0] == 0);
   CHECK(bundle.tolerance == 0.0005F);
 }
@@ -96,7 +98,7 @@ TEST_CASE("a directory without model.json is not found, and the message says how
 
 TEST_CASE("a changed, cut, grown or missing file makes the bundle corrupt, and the message names it") {
   const TestBundle files;
-  const std::string name = GENERATE("model.pt", "model-b8.pt2", "in.f32", "out.f32");
+  const std::string name = GENERATE("model.pt", "model-b8.pt2", "in.u8", "out.f32");
   const auto change = GENERATE(0, 1, 2, 3);
   CAPTURE(name, change);
   std::string bytes = read_text(files / name);
@@ -129,7 +131,8 @@ TEST_CASE("a manifest that is not JSON is corrupt") {
 TEST_CASE("a manifest that says something impossible is an invalid argument, and the message names the place") {
   const TestBundle files;
   const auto [from, to, place] = GENERATE(table<std::string, std::string, std::string>({
-      {R"("format":1)", R"("format":2)", "newer driftd"},
+      {R"("format":2)", R"("format":3)", "newer driftd"},
+      {R"("format":2)", R"("format":1)", "export the model again"},
       {R"("dimension":3)", R"("dimension":4)", "pools"},
       {R"("dimension":3)", R"("dimension":-3)", "dimension"},
       {R"("dimension":3)", R"("dimension":3.5)", "dimension"},
@@ -141,8 +144,6 @@ TEST_CASE("a manifest that says something impossible is an invalid argument, and
       {R"("short_side":4)", R"("short_side":1)", "preprocess.short_side"},
       {R"("height":2)", R"("height":0)", "preprocess.height"},
       {R"("width":1)", R"("width":100000)", "preprocess.width"},
-      {R"("mean":[0,0.5,1])", R"("mean":[0,0.5])", "preprocess.mean"},
-      {R"("std":[1,2,0.5])", R"("std":[1,0,0.5])", "preprocess.std"},
       {R"("precision":"fp32")", R"("precision":"fp8")", "precision"},
       {R"("batch":8)", R"("batch":0)", "weights[1].batch"},
       {R"("batch":0)", R"("batch":1)", "weights[0].batch"},
@@ -150,6 +151,7 @@ TEST_CASE("a manifest that says something impossible is an invalid argument, and
       {R"("file":"model.pt")", R"("file":"../model.pt")", "weights[0].file"},
       {R"("model.pt":{)", R"("../model.pt":{)", "files"},
       {R"("model.pt":{)", R"("":{)", "files"},
+      {R"("milliseconds":41.5)", R"("milliseconds":0)", "weights[1].milliseconds"},
       {R"("count":2)", R"("count":1000000)", "golden.count"},
       {R"("tolerance":0.0005)", R"("tolerance":0)", "golden.tolerance"},
   }));
