@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "api/async_embed.hpp"
-#include "api/named_pool.hpp"
 #include "api/pipeline.hpp"
 #include "core/error.hpp"
 
@@ -15,6 +14,10 @@ namespace {
 
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
+
+// What a batch leads to, more or less: its callbacks, their search, an answer for each image; and not all that comes
+// meanwhile, since images may have come, too.
+constexpr std::size_t kHandOn = 16;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -51,18 +54,25 @@ EmbeddingService::EmbeddingService(const embed::Bundle& bundle, std::unique_ptr<
     : bundle_{bundle},
       options_{options},
       metrics_{metrics},
-      workers_(named_pool(options.workers, "worker")),
+      workers_{options.workers},
       batcher_{std::move(embedder), options.max_pending,
-               [this](std::function<void()> callbacks) { asio::post(workers_, std::move(callbacks)); }} {}
+               [this](std::function<void()> callbacks, bool idle) { hand_on(std::move(callbacks), idle); }} {}
 
 // First, while all that the workers use is still there.
 EmbeddingService::~EmbeddingService() {
   workers_.join();
 }
 
+// To the workers. A thread of the model that has nothing else to do lends them a hand: its core is free, and a worker
+// that Linux has woken behind another thread of the model may stay there for milliseconds.
+void EmbeddingService::hand_on(std::function<void()> callbacks, bool idle) {
+  asio::post(workers_.executor(), std::move(callbacks));
+  if (idle) workers_.help(kHandOn);
+}
+
 asio::awaitable<Response> EmbeddingService::on_worker(Handler handler, Request request) {
   const Admission admission{pending_, options_.max_pending, metrics_, batcher_};
-  co_return co_await asio::co_spawn(workers_, handler(std::move(request)), asio::use_awaitable);
+  co_return co_await asio::co_spawn(workers_.executor(), handler(std::move(request)), asio::use_awaitable);
 }
 
 asio::awaitable<EmbeddedBody> EmbeddingService::embed(const Request& request) {

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "api/http.hpp"
 #include "api/image_body.hpp"
 #include "api/metrics.hpp"
+#include "api/worker_pool.hpp"
 #include "embed/batcher.hpp"
 #include "embed/bundle.hpp"
 #include "embed/properties.hpp"
@@ -57,6 +57,8 @@ class EmbeddingService {
   [[nodiscard]] std::size_t queued() const { return batcher_.queued(); }
 
  private:
+  void hand_on(std::function<void()> callbacks, bool idle);
+
   // Constant after construction
   const embed::Bundle& bundle_;
   const Options options_;
@@ -64,7 +66,7 @@ class EmbeddingService {
   // Thread-safe by themselves
   Metrics& metrics_;
   std::atomic<std::size_t> pending_{0};
-  boost::asio::thread_pool workers_;  // outlives the batcher, whose threads hand answers to it
+  WorkerPool workers_;  // outlives the batcher, whose threads hand answers to it
   embed::Batcher batcher_;
 };
 

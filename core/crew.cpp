@@ -22,13 +22,14 @@ Crew::~Crew() {
 }
 
 void Crew::run(std::size_t helpers, const std::function<void(std::size_t)>& work) {
-  if (helpers == 0 || threads_.empty()) return work(0);
+  helpers = std::min(helpers, threads_.size() - std::min(threads_.size(), in_use_.load()));
+  if (helpers == 0) return work(0);
   Job job{&work, helpers};
   {
     const std::lock_guard lock{mutex_};
     jobs_.push_back(&job);
   }
-  for (std::size_t i = 0; i < helpers && i < threads_.size(); ++i) change_.notify_one();
+  for (std::size_t i = 0; i < helpers; ++i) change_.notify_one();
   work(0);
   std::unique_lock lock{mutex_};
   std::erase(jobs_, &job);

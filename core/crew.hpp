@@ -6,6 +6,7 @@
 // them and must not run beside run().
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -34,6 +35,19 @@ class Crew {
 
   [[nodiscard]] std::size_t helpers() const { return threads_.size(); }
 
+  // While it lives, the calling thread keeps a core at other work, and runs have a helper less: one that is put aside
+  // in favour of that thread would keep its caller waiting. Must not outlive the crew.
+  class CoreInUse {
+   public:
+    explicit CoreInUse(Crew& crew) : crew_{crew} { ++crew_.in_use_; }
+    ~CoreInUse() { --crew_.in_use_; }
+    CoreInUse(const CoreInUse&) = delete;
+    CoreInUse& operator=(const CoreInUse&) = delete;
+
+   private:
+    Crew& crew_;
+  };
+
  private:
   struct Job {
     const std::function<void(std::size_t)>* work;
@@ -45,6 +59,7 @@ class Crew {
 
   void help();
 
+  std::atomic<std::size_t> in_use_{0};
   std::mutex mutex_;
   std::condition_variable change_;
   std::deque<Job*> jobs_;              // guarded by mutex_, as the jobs are: those that want more helpers

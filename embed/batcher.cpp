@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/crew.hpp"
 #include "core/error.hpp"
 #include "core/matrix.hpp"
 #include "core/thread.hpp"
@@ -141,8 +142,9 @@ class Batcher::Impl {
       --busy_;
       computed_ -= count;
       last_run_ = Clock::now() - start;
+      const bool idle = queue_.size() == 0;
       lock.unlock();
-      if (callbacks) deliver(std::move(callbacks));
+      if (callbacks) deliver(std::move(callbacks), idle);
       lock.lock();
     }
   }
@@ -157,6 +159,7 @@ class Batcher::Impl {
 
   [[nodiscard]] Matrix embed_alone(std::span<const Image> images) {
     const Seats::Seat seat{seats_};
+    const Crew::CoreInUse in_use{cores()};
     return embedder_->embed_alone(images);
   }
 
@@ -182,8 +185,8 @@ class Batcher::Impl {
     };
   }
 
-  void deliver(std::function<void()> callbacks) const {
-    if (deliver_) return deliver_(std::move(callbacks));
+  void deliver(std::function<void()> callbacks, bool idle) const {
+    if (deliver_) return deliver_(std::move(callbacks), idle);
     callbacks();
   }
 

@@ -29,6 +29,21 @@ TEST_CASE("members of a run work at the same time, each under its own number") {
   CHECK(std::ranges::all_of(called, [](const auto& times) { return times == 1; }));
 }
 
+TEST_CASE("cores at other work lend no helpers until they are done with it") {
+  Crew crew{2, "helper"};
+  std::vector<std::size_t> members;
+  {
+    const Crew::CoreInUse one{crew};
+    const Crew::CoreInUse two{crew};
+    const Crew::CoreInUse caller{crew};  // more than there are helpers
+    crew.run(2, [&](std::size_t member) { members.push_back(member); });
+    crew.each(3, [&](std::size_t i) { members.push_back(i); });
+  }
+  CHECK(members == std::vector<std::size_t>{0, 0, 1, 2});
+  std::latch all_here{3};
+  crew.run(2, [&](std::size_t) { all_here.arrive_and_wait(); });
+}
+
 TEST_CASE("a caller does not wait for helpers that others keep busy") {
   Crew crew{1, "helper"};
   std::latch helper_busy{1};

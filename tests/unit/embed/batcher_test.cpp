@@ -268,16 +268,21 @@ TEST_CASE("answers of images that were computed together are delivered together,
   std::promise<void> gate;
   std::promise<void> started;
   std::vector<std::function<void()>> delivered;
+  std::vector<bool> was_idle;
   std::vector<std::future<Answer>> answers;
   {
     Batcher batcher{std::make_unique<FakeEmbedder>(gate.get_future().share(), &started), 8,
-                    [&](std::function<void()> callbacks) { delivered.push_back(std::move(callbacks)); }};
+                    [&](std::function<void()> callbacks, bool idle) {
+                      delivered.push_back(std::move(callbacks));
+                      was_idle.push_back(idle);
+                    }};
     answers.push_back(submit(batcher, 1));
     started.get_future().wait();
     for (int i = 2; i < 6; ++i) answers.push_back(submit(batcher, i));
     gate.set_value();
   }
   REQUIRE(delivered.size() == 2);
+  CHECK(was_idle == std::vector{false, true});
   for (const auto& answer : answers) CHECK(answer.wait_for(0s) == std::future_status::timeout);
   delivered[1]();
   CHECK(answers[0].wait_for(0s) == std::future_status::timeout);
