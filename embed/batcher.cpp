@@ -19,6 +19,9 @@
 namespace driftd::embed {
 namespace {
 
+// What the first thread may be away to deliver, until others compute lone images.
+constexpr auto kAway = std::chrono::milliseconds{250};
+
 struct Job {
   Image image;
   Batcher::Callback callback;
@@ -85,6 +88,8 @@ class Batcher::Impl {
   }
 
  private:
+  static constexpr auto kPresent = Clock::time_point::max();
+
   // Requests that decode, search or answer.
   [[nodiscard]] std::size_t elsewhere() const {
     const std::size_t here = queue_.size() + computed_;
@@ -92,8 +97,11 @@ class Batcher::Impl {
   }
 
   // A lone image is always the first thread's, so that OpenMP keeps one team: with one for each thread it would take
-  // them for too many, and put a member to sleep whenever it has to wait for another.
-  [[nodiscard]] bool has_turn(std::size_t number) const { return queue_.size() > 0 && (number == 0 || busy_ > 0); }
+  // them for too many, and put a member to sleep whenever it has to wait for another. But not for ever: what it
+  // delivers may wait for a disk.
+  [[nodiscard]] bool has_turn(std::size_t number) const {
+    return queue_.size() > 0 && (number == 0 || busy_ > 0 || Clock::now() >= first_is_back_);
+  }
 
   [[nodiscard]] BatchTurn turn(Clock::time_point free_since) const {
     return {.threads = team_,
@@ -113,7 +121,10 @@ class Batcher::Impl {
     for (;;) {
       if (stopping_) return queue_.size() > 0;
       if (!has_turn(number)) {
-        changed_.wait(lock);
+        if (queue_.size() > 0 && first_is_back_ != kPresent)
+          changed_.wait_until(lock, first_is_back_);
+        else
+          changed_.wait(lock);
         continue;
       }
       const Clock::time_point start = start_by(turn(free_since));
@@ -143,9 +154,11 @@ class Batcher::Impl {
       computed_ -= count;
       last_run_ = Clock::now() - start;
       const bool idle = queue_.size() == 0;
+      if (number == 0) first_is_back_ = Clock::now() + kAway;
       lock.unlock();
       if (callbacks) deliver(std::move(callbacks), idle);
       lock.lock();
+      if (number == 0) first_is_back_ = kPresent;
     }
   }
 
@@ -197,14 +210,15 @@ class Batcher::Impl {
   Seats seats_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Queue queue_;                       // guarded by mutex_
-  std::size_t busy_ = 0;              // threads that compute; guarded by mutex_
-  std::size_t computed_ = 0;          // images in them; guarded by mutex_
-  std::size_t requests_ = 0;          // that have begun and not ended; guarded by mutex_
-  Clock::time_point last_answer_;     // guarded by mutex_
-  Clock::duration last_run_{};        // guarded by mutex_
-  bool stopping_ = false;             // guarded by mutex_
-  std::vector<std::thread> threads_;  // last: they use all of the above
+  Queue queue_;                                 // guarded by mutex_
+  std::size_t busy_ = 0;                        // threads that compute; guarded by mutex_
+  std::size_t computed_ = 0;                    // images in them; guarded by mutex_
+  std::size_t requests_ = 0;                    // that have begun and not ended; guarded by mutex_
+  Clock::time_point last_answer_;               // guarded by mutex_
+  Clock::time_point first_is_back_ = kPresent;  // by then, from what it delivers; guarded by mutex_
+  Clock::duration last_run_{};                  // guarded by mutex_
+  bool stopping_ = false;                       // guarded by mutex_
+  std::vector<std::thread> threads_;            // last: they use all of the above
 };
 
 Batcher::Batcher(std::unique_ptr<Embedder> embedder, std::size_t max_queue, Deliver deliver)

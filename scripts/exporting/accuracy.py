@@ -7,19 +7,17 @@ distance to the three nearest reference images.
 
 import pathlib
 import tempfile
-import time
 
 import numpy as np
 import torch
 
 from exporting.errors import ExportError, progress
 from exporting.images import corrupt, prepare, read_images
-from exporting.weights import fill_batch, write_aotinductor
+from exporting.weights import best_seconds, fill_batch, write_aotinductor
 
 ALPHA = 0.05
 NEAREST = 3
 LARGEST_LOSS = 0.005  # of AUROC, without --accept-loss
-TIMED_RUNS = 20
 
 
 def measure(options, preprocess, photographs, float_module, path, batch):
@@ -46,7 +44,7 @@ def evaluate(programs, batch, sets):
         own, new, strange = scores(reference, reference, 1), scores(reference, inside), scores(reference, outside)
         limit = np.quantile(own, 1 - ALPHA, method="higher")
         figures[name] = {"auroc": round(auroc(new, strange), 4), "false_alarm_rate": round(float(np.mean(new > limit)), 4)}
-    for name, seconds in best_seconds(programs, sets[0][:batch]).items():
+    for name, seconds in best_seconds({name: (program, sets[0][:batch]) for name, program in programs.items()}).items():
         figures[name]["images_per_second"] = round(batch / seconds, 1)
     return figures
 
@@ -68,18 +66,6 @@ def auroc(inside, outside):
     """The probability that an outside score exceeds an inside one, a tie counting half."""
     below = np.searchsorted(np.sort(inside), outside, "left") + np.searchsorted(np.sort(inside), outside, "right")
     return float(below.mean() / 2 / len(inside))
-
-
-def best_seconds(programs, images):
-    """Of one run of each program, in turn, so that other work on the machine slows all of them."""
-    best = dict.fromkeys(programs, float("inf"))
-    with torch.no_grad():
-        for _ in range(TIMED_RUNS):
-            for name, program in programs.items():
-                start = time.perf_counter()
-                program(images)
-                best[name] = min(best[name], time.perf_counter() - start)
-    return best
 
 
 def summary(figures):

@@ -11,7 +11,7 @@ from torch._inductor.graph import GraphLowering
 
 from exporting.errors import ExportError, brief, progress
 
-TIMED_RUNS = 8
+TIMED_RUNS = 20
 
 
 def need_compiler():
@@ -95,21 +95,28 @@ def check_weights(directory, entries, pixels, expected, tolerance):
 
 def time_weights(directory, entries, pixels):
     """Notes what a run of each AOTInductor file takes one thread at best, which tells a service what batches are worth their while."""
-    timed = {entry["batch"]: (load(directory, entry), entry) for entry in entries if entry["batch"]}
-    best = dict.fromkeys(timed, float("inf"))
+    compiled = {entry["batch"]: entry for entry in entries if entry["batch"]}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        for _ in range(TIMED_RUNS):  # in turn, so that other work on the machine slows all of them
-            for batch, (program, _) in timed.items():
-                images, start = fill_batch(pixels, batch), time.perf_counter()
-                program(images)
-                best[batch] = min(best[batch], time.perf_counter() - start)
+        seconds = best_seconds({batch: (load(directory, entry), fill_batch(pixels, batch)) for batch, entry in compiled.items()})
     finally:
         torch.set_num_threads(threads)
-    for batch, (_, entry) in timed.items():
-        entry["milliseconds"] = round(1000 * best[batch], 4)
+    for batch, entry in compiled.items():
+        entry["milliseconds"] = round(1000 * seconds[batch], 4)
         progress(f"{entry['file']}: {entry['milliseconds'] / batch:.2f} ms an image on one thread")
+
+
+def best_seconds(runs):
+    """Of one run of each program, in turn, so that other work on the machine slows all of them. runs: name -> (program, its input)."""
+    best = dict.fromkeys(runs, float("inf"))
+    with torch.no_grad():
+        for _ in range(TIMED_RUNS):
+            for name, (program, pixels) in runs.items():
+                start = time.perf_counter()
+                program(pixels)
+                best[name] = min(best[name], time.perf_counter() - start)
+    return best
 
 
 def load(directory, entry):

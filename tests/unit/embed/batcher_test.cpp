@@ -1,5 +1,6 @@
 #include "embed/batcher.hpp"
 
+#include <atomic>
 #include <barrier>
 #include <cmath>
 #include <future>
@@ -206,6 +207,27 @@ TEST_CASE("a lone image gets all threads though who computed the one before is s
   });
   told.get_future().wait();
   CHECK(second.get().embedding == std::vector<float>{2});
+}
+
+TEST_CASE("a lone image does not wait for ever for a thread that is away with what it delivers") {
+  struct Alone final : Embedder {
+    Matrix embed(std::span<const Image> images) override { return {images.size(), 1, {0}}; }
+    Matrix embed_alone(std::span<const Image> images) override { return {images.size(), 1, {1}}; }
+    [[nodiscard]] std::size_t threads() const override { return 2; }
+    [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
+  };
+  std::promise<void> gate;
+  std::atomic<int> deliveries{0};
+  Batcher batcher{std::make_unique<Alone>(), 8, [&](std::function<void()> callbacks, bool) {
+                    const bool first = deliveries++ == 0;
+                    callbacks();
+                    if (first) gate.get_future().wait();
+                  }};
+  CHECK(submit(batcher, 1).get().embedding == std::vector<float>{0});
+  auto second = submit(batcher, 2);
+  CHECK(second.wait_for(20s) == std::future_status::ready);
+  gate.set_value();
+  CHECK(second.get().embedding == std::vector<float>{1});
 }
 
 TEST_CASE("of several images each thread computes its own, at the same time") {
