@@ -17,7 +17,6 @@
 
 #include "embed/embedder.hpp"
 #include "embed/image.hpp"
-#include "embed/preprocess.hpp"
 
 namespace driftd::embed {
 

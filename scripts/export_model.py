@@ -55,7 +55,7 @@ from exporting.images import FEWEST, prepare, read_images
 from exporting.quantizing import quantize
 from exporting.taps import Tap, find_taps
 from exporting.torchscript import CutModel
-from exporting.weights import check_weights, need_compiler, time_weights, write_weights
+from exporting.weights import check_weights, need_compiler, write_weights
 
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}  # of what is not quantised
 # Largest accepted |difference| per component between a weights file and the golden embeddings.
@@ -122,7 +122,6 @@ def write_bundle(options, directory):
     else:
         weights = write_weights(module, pixels, options.formats, options.batches, directory)
     check_weights(directory, weights, pixels, expected, tolerance)
-    time_weights(directory, weights, pixels)
     pixels.numpy().tofile(directory / "golden_input.u8")
     expected.numpy().astype("<f4").tofile(directory / "golden_output.f32")
     manifest = {

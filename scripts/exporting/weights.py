@@ -82,29 +82,34 @@ def distinct_names():
 
 
 def check_weights(directory, entries, pixels, expected, tolerance):
-    """Loads each file as a service would and compares with the expected embeddings."""
+    """Loads each file as a service would, compares with the expected embeddings, and notes what the compiled ones cost."""
+    compiled = {}
     for entry in entries:
-        program = load(directory, entry)
+        path = str(directory / entry["file"])
+        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
         sizes = [entry["batch"]] if entry["batch"] else [1, len(pixels)]
         with torch.no_grad():
             worst = max((program(fill_batch(pixels, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
         progress(f"{entry['file']}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
         if not worst <= tolerance:  # a NaN also fails
             raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}, tolerance {tolerance:g}")
+        if entry["batch"]:
+            compiled[entry["file"]] = program, fill_batch(pixels, entry["batch"])
+    note_costs(entries, compiled)
 
 
-def time_weights(directory, entries, pixels):
-    """Notes what a run of each AOTInductor file takes one thread at best, which tells a service what batches are worth their while."""
-    compiled = {entry["batch"]: entry for entry in entries if entry["batch"]}
+def note_costs(entries, compiled):
+    """What a run takes one thread at best, which tells a service what batches are worth their while. compiled: as runs of best_seconds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = best_seconds({batch: (load(directory, entry), fill_batch(pixels, batch)) for batch, entry in compiled.items()})
+        seconds = best_seconds(compiled)
     finally:
         torch.set_num_threads(threads)
-    for batch, entry in compiled.items():
-        entry["milliseconds"] = round(1000 * seconds[batch], 4)
-        progress(f"{entry['file']}: {entry['milliseconds'] / batch:.2f} ms an image on one thread")
+    for entry in entries:
+        if entry["file"] in seconds:
+            entry["milliseconds"] = round(1000 * seconds[entry["file"]], 4)
+            progress(f"{entry['file']}: {entry['milliseconds'] / entry['batch']:.2f} ms an image on one thread")
 
 
 def best_seconds(runs):
@@ -117,11 +122,6 @@ def best_seconds(runs):
                 program(pixels)
                 best[name] = min(best[name], time.perf_counter() - start)
     return best
-
-
-def load(directory, entry):
-    path = str(directory / entry["file"])
-    return torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
 
 
 def fill_batch(rows, batch):

@@ -89,9 +89,8 @@ std::vector<embed::Image> repeated(const std::vector<embed::Image>& some, std::s
   return all;
 }
 
-template <class Rows>
-void print_each(const char* name, std::span<const std::size_t> batches, const std::function<void(const Rows&)>& call,
-                const Rows& rows) {
+template <class Rows, class Call>
+void print_each(const char* name, std::span<const std::size_t> batches, const Call& call, const Rows& rows) {
   std::cout << ", \"" << name << "\": {";
   for (const std::size_t batch : batches) {
     const auto some = repeated(rows, batch);
@@ -116,12 +115,11 @@ void run(const fs::path& directory, const std::vector<fs::path>& folders, const 
   const auto embedder = embed::load_embedder(bundle);
   std::cout << R"(}, "preferred_batch": )" << embedder->preferred_batch();
   const auto images = images_of(folders.front(), bundle.preprocess);
-  print_each<std::vector<embed::Image>>(
-      "embed_ms", kEmbedBatches, [&](const auto& some) { (void)embedder->embed(some); }, images);
+  print_each("embed_ms", kEmbedBatches, [&](const auto& some) { (void)embedder->embed(some); }, images);
   if (!reference.empty()) {
     const auto loaded = api::load_reference(reference, bundle);
     const auto& items = loaded.items->base();
-    print_each<Matrix>(
+    print_each(
         "search_ms", kSearchBatches, [&](const Matrix& some) { (void)items.search(some, drift::kNeighbours); },
         embedder->embed(images));
   }

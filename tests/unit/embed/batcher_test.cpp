@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <barrier>
-#include <cmath>
 #include <future>
 #include <latch>
 #include <mutex>

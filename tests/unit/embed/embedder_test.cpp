@@ -39,7 +39,7 @@ std::vector<Image> random_images(const Bundle& bundle, std::size_t n) {
   return images;
 }
 
-// The tiny model divides by the contrast of each colour.
+// The tiny model divides by the contrast.
 Image without_contrast(const Bundle& bundle) {
   return {bundle.preprocess.width, bundle.preprocess.height, std::vector<std::uint8_t>(bundle.preprocess.bytes(), 200)};
 }

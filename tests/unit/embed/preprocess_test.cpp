@@ -1,6 +1,5 @@
 #include "embed/preprocess.hpp"
 
-#include <algorithm>
 #include <ctime>
 
 #include "tests/support/catch.hpp"
