@@ -113,6 +113,22 @@ struct Sketch::Query : SketchQuery {
   [[nodiscard]] float limit_of(float upper) const { return (upper + error) * (1 + rounding) + error; }
 };
 
+// While it lives, the calling thread may compare with a kernel.
+class Sketch::Turn {
+ public:
+  Turn(const SketchKernel& kernel, std::size_t quads) : kernel_{kernel} {
+    if (kernel_.begin != nullptr) kernel_.begin(quads);
+  }
+  ~Turn() {
+    if (kernel_.end != nullptr) kernel_.end();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  const SketchKernel& kernel_;
+};
+
 // What one thread has found for one query.
 struct Sketch::Shortlist {
   struct Row {
@@ -244,7 +260,6 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
     std::memcpy(reinterpret_cast<char*>(quads.data()) + j, &value, 1);
   }
   Query query;
-  query.quads = quads.data();
   query.bias = static_cast<std::int32_t>(kMiddle) * total;
   query.scale = coded.scale;
   query.norm = coded.norm * (1 - kRounding);
@@ -255,16 +270,17 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
 }
 
 // Adds the rows of a block that may be among the nearest to what was found for the queries that ask for it.
-void Sketch::compare(std::size_t number, std::span<const std::uint32_t> asking, std::span<Query> queries,
-                     std::span<Shortlist> found, const RowMask* allowed) const {
+// codes: theirs, one after the other.
+void Sketch::compare(std::size_t number, std::span<const std::uint32_t> asking, const std::int32_t* codes,
+                     std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const {
   const auto rows = block(number);
   float squared[kSketchQueries * kSketchRows];
   std::uint16_t close[kSketchQueries];
   SketchQuery some[kSketchQueries];
-  for (std::size_t first = 0; first < asking.size(); first += kSketchQueries) {
-    const auto count = std::min(kSketchQueries, asking.size() - first);
+  for (std::size_t first = 0; first < asking.size(); first += kernel_.queries) {
+    const auto count = std::min(kernel_.queries, asking.size() - first);
     for (std::size_t q = 0; q < count; ++q) some[q] = queries[asking[first + q]];
-    kernel_.compare(rows, some, count, quads_, squared, close);
+    kernel_.compare(rows, some, codes + first * quads_, count, quads_, squared, close);
     for (std::size_t q = 0; q < count; ++q) {
       for (unsigned left = close[q]; left != 0; left &= left - 1) {
         const auto r = static_cast<std::size_t>(std::countr_zero(left));
@@ -373,9 +389,14 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, s
   std::vector<std::vector<Shortlist>> parts(team, std::vector<Shortlist>(queries.rows, Shortlist{k}));
   std::atomic<std::size_t> next{0};
   cores().each(team, [&](std::size_t member) {
+    const Turn turn{kernel_, quads_};
+    std::vector<std::int32_t> together((queries.rows + kSketchQueries) * quads_);  // kernels read a few queries more
     for (auto t = next++; t < tasks.size(); t = next++) {
+      const auto asking = tasks[t].queries;
+      for (std::size_t i = 0; i < asking.size(); ++i)
+        std::copy_n(&quads[asking[i] * quads_], quads_, &together[i * quads_]);
       for (auto b = tasks[t].begin; b < tasks[t].end; ++b)
-        compare(b, tasks[t].queries, copies[member], parts[member], allowed);
+        compare(b, asking, together.data(), copies[member], parts[member], allowed);
     }
   });
   for (std::size_t q = 0; q < queries.rows; ++q) {

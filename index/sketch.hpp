@@ -56,6 +56,7 @@ class Sketch {
 
  private:
   struct Query;
+  class Turn;
   struct Shortlist;
   struct Task;
   class Plan;
@@ -68,8 +69,8 @@ class Sketch {
   [[nodiscard]] Query query(std::span<const float> values, std::span<std::int32_t> quads) const;
   bool search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
               std::span<std::vector<std::int64_t>> out) const;
-  void compare(std::size_t number, std::span<const std::uint32_t> asking, std::span<Query> queries,
-               std::span<Shortlist> found, const RowMask* allowed) const;
+  void compare(std::size_t number, std::span<const std::uint32_t> asking, const std::int32_t* codes,
+               std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const;
 
   const SketchKernel& kernel_;
   std::vector<float> centre_;

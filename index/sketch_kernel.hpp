@@ -1,7 +1,8 @@
 // Distances between sketches (index/sketch.hpp): bytes of sixteen rows against bytes of a few queries.
 //
 // Immutable tables, thread-safe. Every kernel computes the same integers, and so the same bits.
-// Cost: one instruction for 64 products with AVX-512 VNNI; rows are read once for all queries of a call.
+// Cost: one instruction for 64 products with AVX-512 VNNI, for 16,384 with AMX; rows are read once for all queries of a
+// call.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@
 
 namespace driftd::index {
 
-constexpr std::size_t kSketchRows = 16;  // that are stored together: four values of each, then the next four
-constexpr std::size_t kSketchQueries = 8;
+constexpr std::size_t kSketchRows = 16;     // that are stored together: four values of each, then the next four
+constexpr std::size_t kSketchQueries = 16;  // at most that a kernel compares at a time
 
 // Row r stands for scale[r] * (code - 128), to within error[r].
 struct SketchBlock {
@@ -24,21 +25,26 @@ struct SketchBlock {
 
 // A query stands for scale * code.
 struct SketchQuery {
-  const std::int32_t* quads;  // four signed codes in each
-  std::int32_t bias;          // 128 times the sum of the codes
+  std::int32_t bias;  // 128 times the sum of the codes
   float scale;
   float norm;   // squared
   float limit;  // rows whose distance less their error is above it are of no interest
 };
 
 struct SketchKernel {
-  // For `count` <= kSketchQueries queries: squared[16 q + r], and bit r of close[q] where row r is of interest to query
-  // q.
-  using Compare = void (*)(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t quads,
-                           float* squared, std::uint16_t* close);
+  // For 1 to `queries` queries, whose codes are in as many rows of `codes`, each `quads` times four signed ones; what
+  // follows them, up to row `queries`, is read and means nothing. squared[16 q + r], and bit r of close[q] where row r
+  // is of interest to query q.
+  using Compare = void (*)(const SketchBlock& rows, const SketchQuery* some, const std::int32_t* codes,
+                           std::size_t count, std::size_t quads, float* squared, std::uint16_t* close);
   std::string_view name;
   bool fast;  // reading bytes saves time
+  std::size_t queries;
   Compare compare;
+  // Where they are not null: a thread calls begin(quads) before compare() and end() after it, and between them nothing
+  // that uses the processor's matrix unit.
+  void (*begin)(std::size_t quads);
+  void (*end)();
 };
 
 // What this machine can run, the best first; never empty.
