@@ -1,31 +1,26 @@
-// The one file that includes LibTorch: TorchScript and AOTInductor behind Embedder.
+// TorchScript and AOTInductor behind Embedder.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
-#include <sstream>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include <ATen/Parallel.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <omp.h>
 #include <sched.h>
-#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-#include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/script.h>
 #include <unistd.h>
 
 #include "core/crew.hpp"
 #include "core/error.hpp"
 #include "embed/batch_plan.hpp"
+#include "embed/compiled_programs.hpp"
 #include "embed/embedder.hpp"
 
 namespace driftd::embed {
@@ -94,30 +89,11 @@ class Apart {
   bool stays_ = false;
 };
 
-using Program = std::function<at::Tensor(const at::Tensor&)>;
-
 // What LibTorch threw, without its stack trace.
 std::string reason(const std::exception& failure) {
   const auto* torch_failure = dynamic_cast<const c10::Error*>(&failure);
   const std::string text = torch_failure != nullptr ? torch_failure->what_without_backtrace() : failure.what();
   return text.substr(0, text.find('\n'));
-}
-
-// An AOTInductor file holds machine code; on a processor that lacks its instructions it would end the process.
-void require_processor(const std::filesystem::path& path) {
-  const auto metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path.string(), "model");
-  const auto found = metadata.find("AOTI_CPU_ISA");
-  std::istringstream words{found == metadata.end() ? "" : found->second};
-  for (std::string word; words >> word;) {
-    const bool missing =
-        (word == "AVX2" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) ||
-        (word == "AVX512" && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))) ||
-        (word == "AVX512_VNNI" && !__builtin_cpu_supports("avx512vnni"));
-    if (missing)
-      throw Error{Errc::internal, path.string() + " was compiled for " + word +
-                                      ", which this processor lacks; export the model on this machine"};
-  }
 }
 
 Program load_torchscript(const std::filesystem::path& path) {
@@ -126,79 +102,6 @@ Program load_torchscript(const std::filesystem::path& path) {
   auto optimised = std::make_shared<torch::jit::Module>(torch::jit::optimize_for_inference(module));
   return [optimised](const at::Tensor& images) { return optimised->forward({images}).toTensor(); };
 }
-
-template <class Signature>
-auto operation(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
-// The bytes of a weight. What is packed for oneDNN has no public address; these are the ways by which LibTorch writes
-// and reads AOTInductor's files.
-std::span<const std::byte> bytes_of(const at::Tensor& weight) {
-  if (!weight.is_mkldnn()) return {static_cast<const std::byte*>(weight.const_data_ptr()), weight.nbytes()};
-  static const auto size = operation<std::int64_t(const at::Tensor&)>("mkldnn::_nbytes");
-  at::Tensor packed = weight;
-  void* address = nullptr;
-  if (aoti_torch_get_data_ptr(torch::aot_inductor::tensor_pointer_to_tensor_handle(&packed), &address) != 0)
-    throw Error{Errc::internal, "LibTorch does not say where it keeps a weight"};
-  return {static_cast<const std::byte*>(address), static_cast<std::size_t>(size.call(weight))};
-}
-
-bool same_layout(const at::Tensor& a, const at::Tensor& b) {
-  if (a.is_mkldnn() != b.is_mkldnn() || a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes()) return false;
-  if (!a.is_mkldnn()) return a.strides() == b.strides() && a.is_non_overlapping_and_dense();
-  static const auto description = operation<at::Tensor(const at::Tensor&)>("mkldnn::_get_mkldnn_serialized_md");
-  return std::ranges::equal(bytes_of(description.call(a)), bytes_of(description.call(b)));
-}
-
-bool same_bits(const at::Tensor& a, const at::Tensor& b) {
-  return same_layout(a, b) && std::ranges::equal(bytes_of(a), bytes_of(b));
-}
-
-// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. LibTorch copies
-// them to the heap; where they are those of the first file, its copy serves all.
-class CompiledPrograms {
- public:
-  // runs: how many of each may be under way at the same time. They share the weights.
-  explicit CompiledPrograms(std::size_t runs) : runs_{runs} {}
-
-  [[nodiscard]] Program load(const std::filesystem::path& path) {
-    require_processor(path);
-    const auto loader = std::make_shared<Loader>(path.string(), "model", false, runs_);
-    if (first_ == nullptr) {
-      first_ = loader;
-      weights_ = loader->get_runner()->extract_constants_map(false);
-    } else {
-      share_weights(*loader);
-    }
-    return [loader, lender = first_](const at::Tensor& images) { return loader->run({images}).at(0); };
-  }
-
- private:
-  using Loader = torch::inductor::AOTIModelPackageLoader;
-
-  void share_weights(Loader& loader) {
-    auto& runner = *loader.get_runner();
-    const auto own = runner.extract_constants_map(false);
-    const auto lent = [&](const auto& weight) {
-      const auto found = weights_.find(weight.first);
-      return found != weights_.end() && same_bits(weight.second, found->second);
-    };
-    // By name: where two weights have one, or none, they cannot be told apart.
-    const auto names = runner.getConstantNamesToOriginalFQNs();
-    if (own.size() != names.size() || own.size() != weights_.size() || !std::ranges::all_of(own, lent)) return;
-    constexpr bool inactive = true;
-    constexpr bool all = true;
-    constexpr bool as_they_are = true;
-    loader.load_constants(weights_, inactive, all, as_they_are);
-    runner.swap_constant_buffer();
-    runner.free_inactive_constant_buffer();
-  }
-
-  const std::size_t runs_;
-  std::shared_ptr<Loader> first_;
-  std::unordered_map<std::string, at::Tensor> weights_;  // of first_, which owns their memory
-};
 
 Program load_program(const Bundle::Weights& weights, CompiledPrograms& compiled) try {
   return weights.format == Bundle::WeightsFormat::torchscript ? load_torchscript(weights.path)

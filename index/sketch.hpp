@@ -19,8 +19,8 @@
 #include <span>
 #include <vector>
 
+#include "core/huge_pages.hpp"
 #include "core/matrix.hpp"
-#include "index/huge_pages.hpp"
 #include "index/neighbours.hpp"
 #include "index/row_mask.hpp"
 #include "index/sketch_kernel.hpp"

@@ -118,10 +118,10 @@ def write_bundle(options, directory):
     module = Embedding(normalise, maps.to(memory_format=torch.channels_last), DTYPE[options.precision]).eval()
     quantization = None
     if options.precision == "int8":
-        weights, expected, quantization = write_int8(options, module, pixels, preprocess, directory)
+        weights, constants, expected, quantization = write_int8(options, module, pixels, preprocess, directory)
     else:
-        weights = write_weights(module, pixels, options.formats, options.batches, directory)
-    check_weights(directory, weights, pixels, expected, tolerance)
+        weights, constants = write_weights(module, pixels, options.formats, options.batches, directory)
+    check_weights(directory, weights, constants, pixels, expected, tolerance)
     pixels.numpy().tofile(directory / "golden_input.u8")
     expected.numpy().astype("<f4").tofile(directory / "golden_output.f32")
     manifest = {
@@ -140,7 +140,7 @@ def write_bundle(options, directory):
 
 
 def write_int8(options, module, pixels, preprocess, directory):
-    """Returns the weights' entries, the golden embeddings and what int8 costs and gains.
+    """Returns the weights' entries and constants, the golden embeddings, and what int8 costs and gains.
 
     Golden are the embeddings of the quantised model, computed in float32: how far they are from those of the float32
     model is not a matter of tolerance but of the figures that measure() finds.
@@ -149,12 +149,12 @@ def write_int8(options, module, pixels, preprocess, directory):
     quantized = quantize(module, prepare(photographs, preprocess))
     with torch.no_grad():
         expected = quantized(pixels)
-    weights = write_weights(quantized, pixels, options.formats, options.batches, directory)
+    weights, constants = write_weights(quantized, pixels, options.formats, options.batches, directory)
     largest = max(weights, key=lambda entry: entry["batch"])
     figures = accuracy.measure(options, preprocess, photographs, module, directory / largest["file"], largest["batch"])
     progress(accuracy.summary(figures))
     accuracy.check_loss(figures, options.accept_loss)
-    return weights, expected, figures
+    return weights, constants, expected, figures
 
 
 def created():

@@ -9,14 +9,16 @@
 #include <cstddef>
 #include <new>
 
-namespace driftd::index {
+namespace driftd {
 
+inline constexpr std::size_t kCacheLine = 64;
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;  // of x86-64, and of ARM with base pages of 4 KiB
 
 // Of the whole pages in a range that is written next; it begins where a huge page does.
 void want_huge_pages(void* begin, std::size_t bytes);
 
-// For containers that are read from one end to the other; those of less than two pages get ordinary memory.
+// For containers that are read from one end to the other; those of less than two pages begin where a line of the
+// processor's cache does.
 template <class T>
 struct HugePageAllocator {
   using value_type = T;
@@ -27,18 +29,17 @@ struct HugePageAllocator {
 
   T* allocate(std::size_t count) {
     const auto bytes = count * sizeof(T);
-    if (bytes < 2 * kHugePage) return static_cast<T*>(::operator new(bytes));
-    void* memory = ::operator new(bytes, std::align_val_t{kHugePage});
-    want_huge_pages(memory, bytes);
+    void* memory = ::operator new(bytes, alignment(bytes));
+    if (bytes >= 2 * kHugePage) want_huge_pages(memory, bytes);
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, std::size_t count) {
-    if (count * sizeof(T) < 2 * kHugePage)
-      ::operator delete(memory);
-    else
-      ::operator delete(memory, std::align_val_t{kHugePage});
-  }
+  void deallocate(T* memory, std::size_t count) { ::operator delete(memory, alignment(count * sizeof(T))); }
   bool operator==(const HugePageAllocator&) const = default;
+
+ private:
+  static std::align_val_t alignment(std::size_t bytes) {
+    return std::align_val_t{bytes < 2 * kHugePage ? kCacheLine : kHugePage};
+  }
 };
 
-}  // namespace driftd::index
+}  // namespace driftd

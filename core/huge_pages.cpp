@@ -1,11 +1,11 @@
-#include "index/huge_pages.hpp"
+#include "core/huge_pages.hpp"
 
 #include <sys/mman.h>
 
-namespace driftd::index {
+namespace driftd {
 
 void want_huge_pages(void* begin, std::size_t bytes) {
   ::madvise(begin, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 }
 
-}  // namespace driftd::index
+}  // namespace driftd
