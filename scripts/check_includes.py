@@ -18,7 +18,7 @@ LAYERS = {
 
 # Prefix of a library's headers -> the files that may include it. Each costs seconds of compile time and ties its file to one library.
 LIBRARIES = {
-    "torch/": {"embed/torch_embedder.cpp"},
+    "torch/": {"embed/compiled_programs.cpp", "embed/torch_embedder.cpp"},
     "faiss/": {"index/ann.cpp", "index/cells.cpp", "index/faiss_index.hpp", "index/faiss_index.cpp", "index/gpu.cpp"},
     "cuda": {"index/gpu.cpp"},
     "opencv2/": {"embed/properties.cpp"},
