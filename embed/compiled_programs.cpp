@@ -32,7 +32,8 @@ void require_processor(const std::filesystem::path& path) {
         (word == "AVX2" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) ||
         (word == "AVX512" && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))) ||
-        (word == "AVX512_VNNI" && !__builtin_cpu_supports("avx512vnni"));
+        (word == "AVX512_VNNI" && !__builtin_cpu_supports("avx512vnni")) ||
+        (word == "AMX_TILE" && !__builtin_cpu_supports("amx-tile"));  // its weights are packed for tiles
     if (missing)
       throw Error{Errc::internal, path.string() + " was compiled for " + word +
                                       ", which this processor lacks; export the model on this machine"};
@@ -121,12 +122,17 @@ Program CompiledPrograms::load(const std::filesystem::path& path) {
   const auto loader = std::make_shared<Loader>(path.string(), "model", false, runs_);
   auto& runner = *loader->get_runner();
   const auto own = runner.extract_constants_map(false);
-  // By name: where two weights have one, or none, they cannot be told apart, and stay where they are.
+  // By name: where two weights have one, or none, they cannot be told apart.
   const auto movable = [](const auto& weight) {
     return weight.second.is_mkldnn() || weight.second.is_non_overlapping_and_dense();
   };
-  if (own.size() == runner.getConstantNamesToOriginalFQNs().size() && std::ranges::all_of(own, movable)) {
-    if (weights_ == nullptr || !weights_->same(own)) weights_ = std::make_shared<const Weights>(own);
+  const bool known = own.size() == runner.getConstantNamesToOriginalFQNs().size() && std::ranges::all_of(own, movable);
+  if (!known) {
+    weights_ = nullptr;
+  } else if (weights_ == nullptr || !weights_->same(own)) {
+    weights_ = std::make_shared<const Weights>(own);
+  }
+  if (weights_ != nullptr) {
     auto constants = weights_->constants;
     constexpr bool inactive = true;
     constexpr bool all = true;
@@ -135,7 +141,11 @@ Program CompiledPrograms::load(const std::filesystem::path& path) {
     runner.swap_constant_buffer();
     runner.free_inactive_constant_buffer();
   }
-  return [loader, weights = weights_](const at::Tensor& images) { return loader->run({images}).at(0); };
+  return [weights = weights_, loader](const at::Tensor& images) { return loader->run({images}).at(0); };
+}
+
+std::span<const std::byte> CompiledPrograms::weights() const {
+  return weights_ != nullptr ? std::span{weights_->bytes} : std::span<const std::byte>{};
 }
 
 }  // namespace driftd::embed

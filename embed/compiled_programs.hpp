@@ -13,8 +13,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 
-#include <ATen/core/Tensor.h>
+namespace at {
+class Tensor;
+}
 
 namespace driftd::embed {
 
@@ -28,11 +31,14 @@ class CompiledPrograms {
 
   [[nodiscard]] Program load(const std::filesystem::path& path);
 
+  // Of the program that was loaded last; empty where they had to stay where LibTorch keeps them.
+  [[nodiscard]] std::span<const std::byte> weights() const;
+
  private:
   struct Weights;
 
   std::size_t runs_;
-  std::shared_ptr<const Weights> weights_;  // of the program that was loaded last
+  std::shared_ptr<const Weights> weights_;
 };
 
 }  // namespace driftd::embed

@@ -49,7 +49,7 @@ struct Finish {
   DRIFTD_VNNI [[gnu::always_inline]] void operator()(const SketchQuery& query, __m512i dots, float* squared,
                                                      std::uint16_t* close) const {
     const auto factor = _mm512_mul_ps(_mm512_set1_ps(2 * query.scale), scale);
-    const auto apart = _mm512_mul_ps(factor, _mm512_cvtepi32_ps(dots));
+    const auto apart = _mm512_mul_ps(factor, __builtin_convertvector(reinterpret_cast<__v16si>(dots), __m512));
     const auto distance = _mm512_sub_ps(_mm512_add_ps(norm, _mm512_set1_ps(query.norm)), apart);
     const auto reach = _mm512_add_ps(_mm512_set1_ps(query.limit), error);
     _mm512_storeu_ps(squared, distance);

@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "core/file.hpp"
+#include "core/huge_pages.hpp"
+#include "embed/compiled_programs.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -190,6 +192,21 @@ TEST_CASE("a file that is no program is refused, and TorchScript stands in when 
         bundle.tolerance);
   for (auto& weights : bundle.weights) weights.path = dir / "broken";
   CHECK(test::code_of([&] { return load_embedder(bundle); }) == Errc::internal);
+}
+
+TEST_CASE("compiled programs share their weights, which begin where a line of the cache does") {
+  CompiledPrograms programs{1};
+  std::vector<Program> loaded;
+  std::set<const std::byte*> places;
+  for (const auto& weights : tiny_bundle().weights) {
+    if (weights.format != Bundle::WeightsFormat::aotinductor) continue;
+    loaded.push_back(programs.load(weights.path));
+    CHECK_FALSE(programs.weights().empty());
+    places.insert(programs.weights().data());
+  }
+  CHECK(loaded.size() == 2);
+  REQUIRE(places.size() == 1);
+  CHECK(reinterpret_cast<std::uintptr_t>(*places.begin()) % kCacheLine == 0);
 }
 
 TEST_CASE("loading leaves nothing in the temporary directory") {
