@@ -95,6 +95,8 @@ int serve(const Config& config, std::ostream& out) {
   };
   const auto references = load_references(config, bundle, metrics, tell);
   auto embedder = loading.get();
+  if (const auto fallback = embedder->fallback(); !fallback.empty())
+    log(LogLevel::warn, "the model runs as TorchScript, which is slower", {{"reason", fallback}});
 
   asio::io_context background_io{1};
   StreamWatch watch{config, bundle, references, background_io, metrics};

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/matrix.hpp"
 #include "embed/bundle.hpp"
@@ -29,6 +30,8 @@ class Embedder {
   // of images is run in several passes. Batches of two sizes can differ in the last bit, but the same images in the
   // same order give the same bits on one kind of machine.
   [[nodiscard]] virtual std::size_t preferred_batch() const = 0;
+  // Why TorchScript computes though the bundle has compiled programs, in one line; empty where it does not.
+  [[nodiscard]] virtual std::string fallback() const { return {}; }
 };
 
 struct EmbedderOptions {

@@ -114,8 +114,10 @@ Program load_program(const Bundle::Weights& weights, CompiledPrograms& compiled)
 
 class TorchEmbedder final : public Embedder {
  public:
-  TorchEmbedder(const Bundle& bundle, Bundle::WeightsFormat format, const EmbedderOptions& options)
+  TorchEmbedder(const Bundle& bundle, Bundle::WeightsFormat format, const EmbedderOptions& options,
+                std::string fallback = {})
       : name_{bundle.name},
+        fallback_{std::move(fallback)},
         height_{bundle.preprocess.height},
         width_{bundle.preprocess.width},
         dimension_{bundle.dimension},
@@ -159,6 +161,7 @@ class TorchEmbedder final : public Embedder {
 
   [[nodiscard]] std::size_t threads() const override { return threads_; }
   [[nodiscard]] std::size_t preferred_batch() const override { return best_batch(sizes_); }
+  [[nodiscard]] std::string fallback() const override { return fallback_; }
 
  private:
   // Images [first, first + count), in one batch of a program.
@@ -248,6 +251,7 @@ class TorchEmbedder final : public Embedder {
   }
 
   const std::string name_;
+  const std::string fallback_;
   const std::int64_t height_;
   const std::int64_t width_;
   const std::size_t dimension_;
@@ -271,14 +275,16 @@ std::unique_ptr<Embedder> load_embedder(const Bundle& bundle, const EmbedderOpti
     throw Error{Errc::not_found, "the bundle " + bundle.directory.string() +
                                      " has no weights of the wanted format; export the model with it"};
   }
+  std::string fallback;
   if (compiled) {
     try {
       return std::make_unique<TorchEmbedder>(bundle, Bundle::WeightsFormat::aotinductor, options);
     } catch (const Error& failure) {
       if (!script || failure.code() != Errc::internal) throw;
+      fallback = failure.what();
     }
   }
-  return std::make_unique<TorchEmbedder>(bundle, Bundle::WeightsFormat::torchscript, options);
+  return std::make_unique<TorchEmbedder>(bundle, Bundle::WeightsFormat::torchscript, options, fallback);
 }
 
 }  // namespace driftd::embed

@@ -188,8 +188,10 @@ TEST_CASE("a file that is no program is refused, and TorchScript stands in when 
   }
   CHECK(test::code_of([&] { return load_embedder(bundle, {.format = EmbedderOptions::Format::aotinductor}); }) ==
         Errc::internal);
-  CHECK(largest_difference(load_embedder(bundle)->embed(bundle.golden_input), bundle.golden_output) <=
-        bundle.tolerance);
+  const auto stand_in = load_embedder(bundle);
+  CHECK(largest_difference(stand_in->embed(bundle.golden_input), bundle.golden_output) <= bundle.tolerance);
+  CHECK(stand_in->fallback().find("broken") != std::string::npos);
+  CHECK(load_embedder(tiny_bundle())->fallback().empty());
   for (auto& weights : bundle.weights) weights.path = dir / "broken";
   CHECK(test::code_of([&] { return load_embedder(bundle); }) == Errc::internal);
 }
