@@ -46,7 +46,8 @@ auto operation(const char* name) {
 }
 
 void require(AOTITorchError error) {
-  if (error != AOTI_TORCH_SUCCESS) throw Error{Errc::internal, "LibTorch does not let go of a weight"};
+  if (error != AOTI_TORCH_SUCCESS)
+    throw Error{Errc::internal, "LibTorch cannot say where a weight lies, or use it elsewhere"};
 }
 
 // What is packed for oneDNN has no public address, and a description that says how; the following are the ways by which
