@@ -183,6 +183,10 @@ std::vector<Bundle::Weights> read_weights(const Node& node, const Listed& listed
                        .batch = static_cast<int>(item.at("batch").integer(fixed ? 1 : 0, fixed ? kMaxBatch : 0)),
                        .milliseconds = fixed ? item.at("milliseconds").number() : 0});
     if (fixed && weights.back().milliseconds <= 0) item.at("milliseconds").refuse("above 0");
+    if (!item.object().contains("milliseconds_together")) continue;  // bundles had none at first
+    const auto together = item.at("milliseconds_together");
+    weights.back().milliseconds_together = together.number();
+    if (weights.back().milliseconds_together <= 0) together.refuse("above 0");
   }
   return weights;
 }

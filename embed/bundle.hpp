@@ -21,8 +21,9 @@ struct Bundle {
   struct Weights {
     std::filesystem::path path;  // absolute or relative to the working directory, not to the bundle
     WeightsFormat format{};
-    int batch = 0;            // the fixed batch size of an aotinductor file; 0: any
-    double milliseconds = 0;  // that its run took one thread when it was exported; 0: nobody knows
+    int batch = 0;                     // the fixed batch size of an aotinductor file; 0: any
+    double milliseconds = 0;           // that its run took one thread when it was exported; 0: nobody knows
+    double milliseconds_together = 0;  // all threads of the machine, which share its layers
   };
   struct Pool {
     std::string name;

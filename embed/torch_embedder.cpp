@@ -143,6 +143,11 @@ class TorchEmbedder final : public Embedder {
     for (std::size_t thread = 0; share > 0 && thread < threads_; ++thread) append_runs(thread * share, share, runs);
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
+    if (!together_) {
+      for (std::size_t i = share * threads_; i < images.size(); ++i) append_runs(i, 1, runs);
+      crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
+      return embeddings;
+    }
     append_runs(share * threads_, images.size() - share * threads_, runs);
     if (runs.empty()) return embeddings;
     const Apart apart{threads_};
@@ -196,6 +201,9 @@ class TorchEmbedder final : public Embedder {
     for (const std::size_t size : sizes) {
       programs_[size] = program;
       verify(bundle, weights.path, size);
+      // Weights may be packed for one thread, and packed again for several at each run, which can take twenty times the
+      // run.
+      if (weights.milliseconds_together > 0 && weights.milliseconds_together > weights.milliseconds) together_ = false;
       sizes_.push_back({size, weights.milliseconds > 0 ? weights.milliseconds : usual_cost(bundle, size)});
     }
   }
@@ -259,7 +267,8 @@ class TorchEmbedder final : public Embedder {
   // Constant after construction.
   std::map<std::size_t, Program> programs_;  // by batch size
   std::vector<BatchSize> sizes_;
-  Crew crew_;  // last: its threads use the above
+  bool together_ = true;  // several threads compute one image in less time than one
+  Crew crew_;             // last: its threads use the above
 };
 
 }  // namespace

@@ -52,9 +52,12 @@ def write_aotinductor(module, pixels, path):
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
             program = torch.export.export(module, (pixels,))
             # Freezing lets the compiler fold and reorder weights. Threads are counted when the program runs: whoever runs
-            # it may compute one image with all cores, or an image with each.
-            configuration = {"freezing": True, "cpp.dynamic_threads": True}
-            torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
+            # it may compute one image with all cores, or an image with each. But oneDNN packs weights for as many as
+            # there are now, and packs them again at each run where another number wants another order, in up to
+            # twenty times the run itself: for one thread, as nearly all runs are.
+            configuration = {"freezing": True, "cpp.dynamic_threads": True, "cpp.threads": torch.get_num_threads()}
+            with threads(1):
+                torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
             return constants
     except Exception as error:
         raise ExportError(f"AOTInductor cannot compile the model; try --formats torchscript: {brief(error)}") from error
@@ -115,17 +118,29 @@ def use_lines(program, constants):
 
 
 def note_costs(entries, compiled):
-    """What a run takes one thread at best, which tells a service what batches are worth their while. compiled: as runs of best_seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        seconds = best_seconds(compiled)
-    finally:
-        torch.set_num_threads(threads)
+    """What a run takes at best: one thread, which tells a service what batches are worth their while; and all threads
+    together, which tells whether a lone image should be theirs. compiled: as runs of best_seconds."""
+    together = best_seconds(compiled)
+    with threads(1):
+        alone = best_seconds(compiled)
     for entry in entries:
-        if entry["file"] in seconds:
-            entry["milliseconds"] = round(1000 * seconds[entry["file"]], 4)
-            progress(f"{entry['file']}: {entry['milliseconds'] / entry['batch']:.2f} ms an image on one thread")
+        file = entry["file"]
+        if file in alone:
+            entry["milliseconds"] = round(1000 * alone[file], 4)
+            entry["milliseconds_together"] = round(1000 * together[file], 4)
+            each, shared = entry["milliseconds"] / entry["batch"], entry["milliseconds_together"] / entry["batch"]
+            progress(f"{file}: {each:.2f} ms an image on one thread, {shared:.2f} on {torch.get_num_threads()} together")
+
+
+@contextlib.contextmanager
+def threads(count):
+    """As many for PyTorch, meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def best_seconds(runs):

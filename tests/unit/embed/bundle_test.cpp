@@ -47,7 +47,7 @@ class TestBundle {
       "pools":[{"name":"s8","dimension":2},{"name":"head","dimension":1}],
       "preprocess":{"mode":"short_side","short_side":4,"height":2,"width":1,"filter":"bicubic","mean":[0,0.5,1],"std":[1,2,0.5]},
       "precision":"fp32",
-      "weights":[{"file":"model.pt","format":"torchscript","batch":0},{"file":"model-b8.pt2","format":"aotinductor","batch":8,"milliseconds":41.5}],
+      "weights":[{"file":"model.pt","format":"torchscript","batch":0},{"file":"model-b8.pt2","format":"aotinductor","batch":8,"milliseconds":41.5,"milliseconds_together":22}],
       "golden":{"input":"in.u8","output":"out.f32","count":2,"tolerance":0.0005},
       "files":{)" +
            entry("model.pt") + "," + entry("model-b8.pt2") + "," + entry("in.u8") + "," + entry("out.f32") + "}}";
@@ -80,6 +80,7 @@ TEST_CASE("a bundle is read as it was exported") {
   CHECK(bundle.weights[1].format == Bundle::WeightsFormat::aotinductor);
   CHECK(bundle.weights[1].batch == 8);
   CHECK(bundle.weights[1].milliseconds == 41.5);
+  CHECK(bundle.weights[1].milliseconds_together == 22);
   REQUIRE(bundle.golden_input.size() == 2);
   CHECK(bundle.golden_input[1].width == 1);
   CHECK(bundle.golden_input[1].height == 2);
@@ -151,6 +152,7 @@ TEST_CASE("a manifest that says something impossible is an invalid argument, and
       {R"("model.pt":{)", R"("../model.pt":{)", "files"},
       {R"("model.pt":{)", R"("":{)", "files"},
       {R"("milliseconds":41.5)", R"("milliseconds":0)", "weights[1].milliseconds"},
+      {R"("milliseconds_together":22)", R"("milliseconds_together":-1)", "weights[1].milliseconds_together"},
       {R"("count":2)", R"("count":1000000)", "golden.count"},
       {R"("tolerance":0.0005)", R"("tolerance":0)", "golden.tolerance"},
   }));

@@ -111,6 +111,18 @@ TEST_CASE("threads that share out the images give the embeddings of one thread")
   }
 }
 
+TEST_CASE("where a team is slower than one thread, each image is one thread's, with the same embeddings") {
+  Bundle bundle = tiny_bundle();
+  for (auto& weights : bundle.weights) weights.milliseconds_together = 2 * weights.milliseconds;
+  const auto images = random_images(bundle, 8);
+  const auto alone = load_embedder(bundle, {.threads = 1});
+  const auto several = load_embedder(bundle, {.threads = 3});
+  for (const std::size_t count : {1U, 2U, 5U, 8U}) {
+    const auto some = std::span{images}.first(count);
+    CHECK(largest_difference(several->embed(some), alone->embed(some)) <= 1e-6F);
+  }
+}
+
 TEST_CASE("many threads may embed at once, each alone or with all threads") {
   const Bundle bundle = tiny_bundle();
   const auto embedder = load_embedder(bundle, {.format = GENERATE(from_range(kFormats)), .threads = 2});
