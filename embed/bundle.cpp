@@ -81,6 +81,11 @@ class Node {
     if (failed || !std::isfinite(value)) refuse("a number");
     return value;
   }
+  [[nodiscard]] float positive() const {
+    const auto value = number();
+    if (value <= 0) refuse("above 0");
+    return value;
+  }
   template <class T>
   [[nodiscard]] T one_of(const std::map<std::string, T>& choices) const {
     const auto found = choices.find(text());
@@ -181,12 +186,9 @@ std::vector<Bundle::Weights> read_weights(const Node& node, const Listed& listed
     weights.push_back({.path = listed(item.at("file")),
                        .format = format,
                        .batch = static_cast<int>(item.at("batch").integer(fixed ? 1 : 0, fixed ? kMaxBatch : 0)),
-                       .milliseconds = fixed ? item.at("milliseconds").number() : 0});
-    if (fixed && weights.back().milliseconds <= 0) item.at("milliseconds").refuse("above 0");
-    if (!item.object().contains("milliseconds_together")) continue;  // bundles had none at first
-    const auto together = item.at("milliseconds_together");
-    weights.back().milliseconds_together = together.number();
-    if (weights.back().milliseconds_together <= 0) together.refuse("above 0");
+                       .milliseconds = fixed ? item.at("milliseconds").positive() : 0});
+    if (item.object().contains("milliseconds_together"))  // bundles had none at first
+      weights.back().milliseconds_together = item.at("milliseconds_together").positive();
   }
   return weights;
 }

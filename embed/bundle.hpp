@@ -23,7 +23,7 @@ struct Bundle {
     WeightsFormat format{};
     int batch = 0;                     // the fixed batch size of an aotinductor file; 0: any
     double milliseconds = 0;           // that its run took one thread when it was exported; 0: nobody knows
-    double milliseconds_together = 0;  // all threads of the machine, which share its layers
+    double milliseconds_together = 0;  // that it took all threads, which share its layers; 0: as above
   };
   struct Pool {
     std::string name;

@@ -141,14 +141,11 @@ class TorchEmbedder final : public Embedder {
     const std::size_t share = threads_ > 1 ? images.size() / threads_ : 0;
     std::vector<Run> runs;
     for (std::size_t thread = 0; share > 0 && thread < threads_; ++thread) append_runs(thread * share, share, runs);
+    std::size_t shared = share * threads_;
+    for (; !together_ && shared < images.size(); ++shared) append_runs(shared, 1, runs);
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
-    if (!together_) {
-      for (std::size_t i = share * threads_; i < images.size(); ++i) append_runs(i, 1, runs);
-      crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
-      return embeddings;
-    }
-    append_runs(share * threads_, images.size() - share * threads_, runs);
+    append_runs(shared, images.size() - shared, runs);
     if (runs.empty()) return embeddings;
     const Apart apart{threads_};
     for (const Run& rest : runs) run(rest, images, threads_, embeddings);
