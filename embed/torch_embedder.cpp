@@ -200,7 +200,7 @@ class TorchEmbedder final : public Embedder {
       verify(bundle, weights.path, size);
       // Weights may be packed for one thread, and packed again for several at each run, which can take twenty times the
       // run.
-      if (weights.milliseconds_together > 0 && weights.milliseconds_together > weights.milliseconds) together_ = false;
+      if (threads_ > 1 && weights.milliseconds_together > weights.milliseconds) together_ = false;
       sizes_.push_back({size, weights.milliseconds > 0 ? weights.milliseconds : usual_cost(bundle, size)});
     }
   }
