@@ -48,6 +48,13 @@ void check_range(std::span<const float> values) {
   }
 }
 
+std::vector<std::int64_t> rows_of(const Neighbours& found, std::size_t query) {
+  std::vector<std::int64_t> rows;
+  std::ranges::copy_if(std::span{found.rows}.subspan(query * found.k, found.k), std::back_inserter(rows),
+                       [](std::int64_t row) { return row >= 0; });
+  return rows;
+}
+
 // A device's distances lose the small differences: it finds so many more, of which the nearest are kept.
 constexpr std::size_t kSpare = 16;
 
@@ -82,25 +89,29 @@ struct Ann::Impl {
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k, const SearchOptions& options) const {
     const auto* allowed = options.allowed;
     const auto count = allowed == nullptr ? size() : allowed->count();
-    if (const auto candidates = search_device(queries, k, options))
-      return nearest(queries, k, *candidates, count, allowed);
+    const auto refined = [&](const Neighbours& rough) {
+      return nearest(queries, k, [&](MatrixView, std::size_t q) { return rows_of(rough, q); }, count, allowed);
+    };
+    const auto sketched = [&](const Neighbours& candidates) {
+      const auto rows = [&](MatrixView query, std::size_t q) { return worth_reading(query, k, candidates, q); };
+      return nearest(queries, k, rows, count, allowed);
+    };
+    if (const auto rough = search_device(queries, k, options)) return refined(*rough);
     if (kind == Kind::flat) {
       if (sketch) {
-        if (const auto candidates = sketch->candidates(queries, k, allowed))
-          return nearest(queries, k, *candidates, count, allowed);
+        if (const auto candidates = sketch->candidates(queries, k, allowed)) return sketched(*candidates);
       }
       return scan(queries, flat_rows(), k, allowed);
     }
     if (kind == Kind::fp16) return search_halves(queries, k, allowed);
-    if (kind == Kind::sq8) return nearest(queries, k, search_bytes(queries, k, allowed), count, allowed);
+    if (kind == Kind::sq8) return refined(search_bytes(queries, k, allowed));
     if (count == 0 || (allowed != nullptr && count <= cells->usually_read()))
       return scan(queries, size(), reader(), k, allowed);
     const auto chosen = cells->choose(queries, options.all_cells ? cells->count() : cells->probed());
     if (sketch) {
-      if (const auto candidates = sketch->candidates(queries, k, allowed, chosen))
-        return nearest(queries, k, *candidates, count, allowed);
+      if (const auto candidates = sketch->candidates(queries, k, allowed, chosen)) return sketched(*candidates);
     }
-    return nearest(queries, k, cells->search(queries, k, allowed, chosen), count, allowed);
+    return refined(cells->search(queries, k, allowed, chosen));
   }
 
   [[nodiscard]] MatrixView flat_rows() const {
@@ -122,16 +133,15 @@ struct Ann::Impl {
     }
   }
 
-  // Of each query's candidates, in any order and at rough distances, the k nearest at those that a scan of the stored
-  // vectors finds. Where the cells held fewer than there are, all rows are read.
-  [[nodiscard]] Neighbours nearest(MatrixView queries, std::size_t k, const Neighbours& candidates, std::size_t count,
+  // candidates(query, q): rows. Of them the k nearest to each query, at the distances that a scan of the stored vectors
+  // finds. Where the cells held fewer than there are, all rows are read.
+  template <class Candidates>
+  [[nodiscard]] Neighbours nearest(MatrixView queries, std::size_t k, const Candidates& candidates, std::size_t count,
                                    const RowMask* allowed) const {
     Neighbours found{k, std::vector<float>(queries.rows * k), std::vector<std::int64_t>(queries.rows * k)};
     cores().each(queries.rows, [&](std::size_t q) {
       const MatrixView query{1, queries.cols, queries.row(q).data()};
-      std::vector<std::int64_t> rows;
-      std::ranges::copy_if(std::span{candidates.rows}.subspan(q * candidates.k, candidates.k), std::back_inserter(rows),
-                           [](std::int64_t row) { return row >= 0; });
+      std::vector<std::int64_t> rows = candidates(query, q);
       std::ranges::sort(rows);  // so that equal distances are ordered by row
       Neighbours answer;
       if (rows.size() >= std::min(k, count)) {
@@ -144,6 +154,19 @@ struct Ann::Impl {
       std::ranges::copy(answer.rows, found.rows.begin() + q * k);
     });
     return found;
+  }
+
+  // Of a query's candidates those that may be among the nearest once the k most promising are known: the second phase
+  // of a vector approximation file.
+  [[nodiscard]] std::vector<std::int64_t> worth_reading(MatrixView query, std::size_t k, const Neighbours& candidates,
+                                                        std::size_t q) const {
+    auto rows = rows_of(candidates, q);
+    if (rows.size() <= k) return rows;
+    const auto best = scan(query, stored(std::span{rows}.first(k)), k, nullptr, 1);
+    const auto bounds = std::span{candidates.distances}.subspan(q * candidates.k, rows.size());
+    const auto end = std::ranges::upper_bound(bounds.subspan(k), best.distances.back());
+    rows.resize(static_cast<std::size_t>(end - bounds.begin()));
+    return rows;
   }
 
   [[nodiscard]] Matrix stored(std::span<const std::int64_t> rows) const {

@@ -8,95 +8,28 @@
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "core/crew.hpp"
+#include "index/sketch_codes.hpp"
+#include "index/sketch_plan.hpp"
 
 namespace driftd::index {
 namespace {
 
-using Floats = float __attribute__((vector_size(64)));
-using Ints = std::int32_t __attribute__((vector_size(64)));
-using Bytes = std::uint8_t __attribute__((vector_size(16)));
-
-constexpr std::size_t kLanes = 16;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kMiddle = 128;      // the code of zero
 constexpr float kRounding = 1e-6F;  // of a squared distance from two norms and a product, as a share of the norms
 constexpr std::size_t kCentreRows = 4096;   // enough for a mean
 constexpr std::size_t kPass = 64;           // queries that share one pass
-constexpr std::size_t kBlocksATime = 64;    // that a thread takes
 constexpr std::size_t kMostKept = 1 << 14;  // rows for one query and thread
 constexpr std::size_t kMostK = 1 << 10;
 constexpr std::size_t kWorthIt = 1 << 20;  // values: below, a scan takes a fraction of a millisecond
 constexpr std::size_t kWidest = 1 << 16;   // values a row: the sum of as many products fits
 
-std::size_t padded(std::size_t dimension) {
-  return (dimension + kLanes - 1) / kLanes * kLanes;
+std::size_t whole_blocks(std::size_t rows) {
+  return (rows + kSketchRows - 1) / kSketchRows * kSketchRows;
 }
-
-template <class Values>
-float sum(const Values& values) {
-  float total = 0;
-  for (std::size_t i = 0; i < kLanes; ++i) total += values[i];
-  return total;
-}
-
-// What the codes of a vector stand for: scale * (code - kMiddle), of squared length norm, within error of the vector.
-struct Coded {
-  float scale = 0;
-  float norm = 0;
-  float error = kInfinity;
-};
-
-// values: padded with zeros, as many codes. Where a float cannot say how far the codes are off, the error is infinite.
-[[gnu::always_inline]] inline Coded code_loop(std::span<const float> values, std::uint8_t* codes) {
-  Floats most{};
-  for (std::size_t j = 0; j < values.size(); j += kLanes) {
-    Floats v;
-    std::memcpy(&v, values.data() + j, sizeof(v));
-    v = v < 0 ? -v : v;
-    most = v > most ? v : most;
-  }
-  float largest = 0;
-  for (std::size_t i = 0; i < kLanes; ++i) largest = std::max(largest, most[i]);
-  constexpr float kSmallest = 1e-30F;  // its inverse is still a number
-  const float scale = largest > kSmallest ? largest / 127 : 0;
-  const float inverse = largest > kSmallest ? 127 / largest : 0;
-  Floats squares{};
-  Floats wrong{};
-  Floats length{};
-  for (std::size_t j = 0; j < values.size(); j += kLanes) {
-    Floats v;
-    std::memcpy(&v, values.data() + j, sizeof(v));
-    const auto whole = __builtin_convertvector(v * inverse + (kMiddle + 0.5F), Ints);
-    const Floats value = __builtin_convertvector(whole, Floats) - kMiddle;
-    const Floats difference = v - scale * value;
-    squares += value * value;
-    wrong += difference * difference;
-    length += v * v;
-    const auto bytes = __builtin_convertvector(whole, Bytes);
-    std::memcpy(codes + j, &bytes, sizeof(bytes));
-  }
-  const float norm = scale * scale * sum(squares);
-  const float error = std::sqrt(sum(wrong)) * (1 + 1e-5F) + 2e-7F * std::sqrt(sum(length));
-  if (std::isfinite(norm) && std::isfinite(error)) return {scale, norm, error};
-  std::fill_n(codes, values.size(), static_cast<std::uint8_t>(kMiddle));
-  return {};
-}
-
-Coded code_plain(std::span<const float> values, std::uint8_t* codes) {
-  return code_loop(values, codes);
-}
-// For processors with AVX2: the same operations, and so the same bits.
-#if defined(__x86_64__)
-[[gnu::target("avx2")]] Coded code_avx2(std::span<const float> values, std::uint8_t* codes) {
-  return code_loop(values, codes);
-}
-const auto code = __builtin_cpu_supports("avx2") ? code_avx2 : code_plain;
-#else
-constexpr auto code = code_plain;
-#endif
 
 // Squared L2 distances of 512 values are off by 1e-6 or so, whichever way they are summed.
 float rounding_of_scan(std::size_t dimension) {
@@ -105,12 +38,15 @@ float rounding_of_scan(std::size_t dimension) {
 
 }  // namespace
 
-struct Sketch::Query : SketchQuery {
+struct Sketch::Query {
+  SketchQuery coded;
   float error = kInfinity;
   float rounding = 0;  // of the scan that compares what is left
 
   // A row whose `least` is above it is certainly farther than one whose upper bound is `upper`.
   [[nodiscard]] float limit_of(float upper) const { return (upper + error) * (1 + rounding) + error; }
+  // What a scan finds for such a row is not below it.
+  [[nodiscard]] float no_nearer(float least) const { return std::max(0.F, least - error) * (1 - rounding); }
 };
 
 // While it lives, the calling thread may compare with a kernel.
@@ -138,6 +74,7 @@ struct Sketch::Shortlist {
   std::size_t k;
   std::vector<Row> rows{};
   std::vector<float> most{};  // the k smallest upper bounds, a heap: the k nearest rows are not farther
+  float limit = kInfinity;    // of `least`, for rows that are of interest
   bool crowded = false;       // too many rows to be of use
 
   void offer(Row row, float upper) {
@@ -151,26 +88,26 @@ struct Sketch::Shortlist {
     }
     rows.push_back(row);
   }
-  void drop_above(float limit) {
+  void drop_far() {
     std::erase_if(rows, [&](const Row& r) { return r.least > limit; });
   }
 };
 
 Sketch::Sketch(MatrixView rows, const SketchKernel& kernel)
-    : kernel_{kernel}, centre_(rows.cols), quads_{padded(rows.cols) / 4} {
+    : kernel_{kernel}, centre_(rows.cols), quads_{sketch_width(rows.cols) / 4} {
   const Cell all{rows, {}};
   set_centre({&all, 1});
   add(rows);
 }
 
 Sketch::Sketch(std::span<const Cell> cells, const SketchKernel& kernel)
-    : kernel_{kernel}, centre_(cells.front().vectors.cols), quads_{padded(centre_.size()) / 4} {
+    : kernel_{kernel}, centre_(cells.front().vectors.cols), quads_{sketch_width(centre_.size()) / 4} {
   set_centre(cells);
   for (const auto& cell : cells) {
     cells_.push_back(static_cast<std::uint32_t>(rows_.size() / kSketchRows));
     count_ += cell.rows.size();
     rows_.insert(rows_.end(), cell.rows.begin(), cell.rows.end());
-    rows_.resize(padded(rows_.size()), -1);
+    rows_.resize(whole_blocks(rows_.size()), -1);
   }
   cells_.push_back(static_cast<std::uint32_t>(rows_.size() / kSketchRows));
   make_room(rows_.size());
@@ -205,8 +142,8 @@ void Sketch::add(MatrixView rows) {
   assert(cells_.empty() && (rows.cols == centre_.size() || rows.rows == 0));
   const auto first = count_;
   count_ += rows.rows;
-  make_room(padded(count_));
-  constexpr std::size_t kRowsATime = kBlocksATime * kSketchRows;
+  make_room(whole_blocks(count_));
+  constexpr std::size_t kRowsATime = SketchPlan::kBlocksATime * kSketchRows;
   cores().each((rows.rows + kRowsATime - 1) / kRowsATime, [&](std::size_t part) {
     const auto from = part * kRowsATime;
     const auto some = std::min(kRowsATime, rows.rows - from);
@@ -216,7 +153,7 @@ void Sketch::add(MatrixView rows) {
 
 // places: a multiple of kSketchRows.
 void Sketch::make_room(std::size_t places) {
-  codes_.resize(places * quads_ * 4, static_cast<std::uint8_t>(kMiddle));
+  codes_.resize(places * quads_ * 4, static_cast<std::uint8_t>(kSketchMiddle));
   for (auto* values : {&scale_, &norm_, &error_}) values->resize(places);
 }
 
@@ -227,7 +164,7 @@ void Sketch::code_rows(MatrixView rows, std::size_t place) {
   for (std::size_t r = 0; r < rows.rows; ++r, ++place) {
     const auto row = rows.row(r);
     std::ranges::transform(row, centre_, centred.begin(), std::minus{});
-    const auto coded = code(centred, codes.data());
+    const auto coded = sketch_codes(centred, codes.data());
     scale_[place] = coded.scale;
     norm_[place] = coded.norm * (1 - kRounding);
     error_[place] = coded.error;
@@ -252,55 +189,99 @@ Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_
   std::vector<float> centred(quads_ * 4);
   std::vector<std::uint8_t> codes(quads_ * 4);
   for (std::size_t j = 0; j < values.size(); ++j) centred[j] = values[j] - centre_[j];
-  const auto coded = code(centred, codes.data());
+  const auto coded = sketch_codes(centred, codes.data());
   std::int32_t total = 0;
   for (std::size_t j = 0; j < codes.size(); ++j) {
-    const auto value = static_cast<std::int8_t>(codes[j] - static_cast<int>(kMiddle));
+    const auto value = static_cast<std::int8_t>(codes[j] - kSketchMiddle);
     total += value;
     std::memcpy(reinterpret_cast<char*>(quads.data()) + j, &value, 1);
   }
-  Query query;
-  query.bias = static_cast<std::int32_t>(kMiddle) * total;
-  query.scale = coded.scale;
-  query.norm = coded.norm * (1 - kRounding);
-  query.error = coded.error;
-  query.rounding = rounding_of_scan(centre_.size());
-  query.limit = kInfinity;
-  return query;
+  return {.coded = {.bias = kSketchMiddle * total,
+                    .twice_scale = 2 * coded.scale,
+                    .norm = coded.norm * (1 - kRounding),
+                    .limit = kInfinity},
+          .error = coded.error,
+          .rounding = rounding_of_scan(centre_.size())};
 }
 
-// Adds the rows of a block that may be among the nearest to what was found for the queries that ask for it.
-// codes: theirs, one after the other.
-void Sketch::compare(std::size_t number, std::span<const std::uint32_t> asking, const std::int32_t* codes,
-                     std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const {
-  const auto rows = block(number);
-  float squared[kSketchQueries * kSketchRows];
-  std::uint16_t close[kSketchQueries];
-  SketchQuery some[kSketchQueries];
-  for (std::size_t first = 0; first < asking.size(); first += kernel_.queries) {
-    const auto count = std::min(kernel_.queries, asking.size() - first);
-    for (std::size_t q = 0; q < count; ++q) some[q] = queries[asking[first + q]];
-    kernel_.compare(rows, some, codes + first * quads_, count, quads_, squared, close);
-    for (std::size_t q = 0; q < count; ++q) {
-      for (unsigned left = close[q]; left != 0; left &= left - 1) {
-        const auto r = static_cast<std::size_t>(std::countr_zero(left));
-        const auto row = row_at(number * kSketchRows + r);
-        if (row < 0 || (allowed != nullptr && !allowed->test(static_cast<std::size_t>(row)))) continue;
-        auto& query = queries[asking[first + q]];
-        auto& list = found[asking[first + q]];
-        if (list.crowded) continue;
-        const float estimate = std::max(0.F, squared[q * kSketchRows + r]);
-        const float above = std::sqrt(estimate + 3 * kRounding * (rows.norm[r] + query.norm));
-        list.offer({std::sqrt(estimate) - rows.error[r], row}, above + rows.error[r]);
-        if (list.most.size() < list.k) continue;
-        query.limit = query.limit_of(list.most.front());
-        if (list.rows.size() < kMostKept) continue;
-        list.drop_above(query.limit);
-        list.crowded = list.rows.size() > kMostKept / 2;
+// What one thread compares, and what it has found.
+class Sketch::Reader {
+ public:
+  // codes: those of the queries, one after the other.
+  Reader(const Sketch& sketch, std::span<const Query> queries, std::span<const std::int32_t> codes, std::size_t k,
+         const RowMask* allowed)
+      : sketch_{sketch},
+        queries_{queries},
+        codes_{codes},
+        allowed_{allowed},
+        found_(queries.size(), Shortlist{k}),
+        asked_(queries.size()),
+        asked_codes_((queries.size() + kSketchTile) * sketch.quads_) {}
+
+  void read(const SketchTask& task) {
+    gather(task.queries);
+    for (auto block = task.begin; block < task.end; ++block) compare(block);
+  }
+
+  [[nodiscard]] Shortlist& found(std::size_t query) { return found_[query]; }
+
+ private:
+  // The queries that ask, one after the other.
+  void gather(std::span<const std::uint32_t> asking) {
+    if (asking.data() == asking_.data() && asking.size() == asking_.size()) return;
+    asking_ = asking;
+    const auto quads = sketch_.quads_;
+    for (std::size_t i = 0; i < asking.size(); ++i) {
+      asked_[i] = queries_[asking[i]].coded;
+      asked_[i].limit = found_[asking[i]].limit;
+      std::ranges::copy(codes_.subspan(asking[i] * quads, quads), &asked_codes_[i * quads]);
+    }
+  }
+
+  void compare(std::size_t number) {
+    const auto& kernel = sketch_.kernel_;
+    const auto block = sketch_.block(number);
+    alignas(kCacheLine) float squared[kSketchQueries * kSketchRows];
+    std::uint16_t close[kSketchQueries];
+    for (std::size_t first = 0; first < asking_.size(); first += kernel.queries) {
+      const auto count = std::min(kernel.queries, asking_.size() - first);
+      auto some = kernel.compare(block, &asked_[first], &asked_codes_[first * sketch_.quads_], count, sketch_.quads_,
+                                 squared, close);
+      for (; some != 0; some &= some - 1) {
+        const auto q = static_cast<std::size_t>(std::countr_zero(some));
+        offer(number, block, first + q, squared + q * kSketchRows, close[q]);
       }
     }
   }
-}
+
+  // Adds the rows of a block that may be among the nearest to what was found for the query that asks as number `q`.
+  void offer(std::size_t number, const SketchBlock& block, std::size_t q, const float* squared, unsigned close) {
+    const auto& query = queries_[asking_[q]];
+    auto& list = found_[asking_[q]];
+    for (; close != 0 && !list.crowded; close &= close - 1) {
+      const auto r = static_cast<std::size_t>(std::countr_zero(close));
+      const auto row = sketch_.row_at(number * kSketchRows + r);
+      if (row < 0 || (allowed_ != nullptr && !allowed_->test(static_cast<std::size_t>(row)))) continue;
+      const float estimate = std::max(0.F, squared[r]);
+      const float above = std::sqrt(estimate + 3 * kRounding * (block.norm[r] + query.coded.norm));
+      list.offer({std::sqrt(estimate) - block.error[r], row}, above + block.error[r]);
+      if (list.most.size() < list.k) continue;
+      list.limit = asked_[q].limit = query.limit_of(list.most.front());
+      if (list.rows.size() < kMostKept) continue;
+      list.drop_far();
+      list.crowded = list.rows.size() > kMostKept / 2;
+    }
+  }
+
+  const Sketch& sketch_;
+  const std::span<const Query> queries_;
+  const std::span<const std::int32_t> codes_;
+  const RowMask* allowed_;
+  std::vector<Shortlist> found_;
+  std::span<const std::uint32_t> asking_;
+  std::vector<SketchQuery> asked_;
+  std::vector<std::int32_t, HugePageAllocator<std::int32_t>> asked_codes_;  // and what kernels read behind them
+};
 
 std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, const RowMask* allowed,
                                              std::span<const std::int64_t> chosen) const {
@@ -308,7 +289,7 @@ std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, 
   constexpr std::size_t kFew = 8;  // of so many rows at least one must be allowed: reading those alone is faster
   if (k > kMostK || k > count_ || (allowed != nullptr && allowed->count() < std::max(k, count_ / kFew)))
     return std::nullopt;
-  std::vector<std::vector<std::int64_t>> all(queries.rows);
+  std::vector<std::vector<Candidate>> all(queries.rows);
   const auto cells = queries.rows == 0 ? 0 : chosen.size() / queries.rows;
   for (std::size_t first = 0; first < queries.rows; first += kPass) {
     const auto now = std::min(kPass, queries.rows - first);
@@ -318,63 +299,19 @@ std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, 
   }
   std::size_t width = k;
   for (const auto& rows : all) width = std::max(width, rows.size());
-  Neighbours found{width, {}, std::vector<std::int64_t>(queries.rows * width, -1)};
-  for (std::size_t q = 0; q < queries.rows; ++q)
-    std::ranges::copy(all[q], found.rows.begin() + static_cast<std::ptrdiff_t>(q * width));
+  Neighbours found{width, std::vector<float>(queries.rows * width, kInfinity),
+                   std::vector<std::int64_t>(queries.rows * width, -1)};
+  for (std::size_t q = 0; q < queries.rows; ++q) {
+    std::ranges::sort(all[q]);
+    for (std::size_t i = 0; i < all[q].size(); ++i)
+      std::tie(found.distances[q * width + i], found.rows[q * width + i]) = all[q][i];
+  }
   return found;
 }
 
-// Blocks to compare with the same queries.
-struct Sketch::Task {
-  std::size_t begin;
-  std::size_t end;
-  std::span<const std::uint32_t> queries;
-};
-
-// What one pass compares, the promising first.
-class Sketch::Plan {
- public:
-  // All blocks with all queries.
-  Plan(std::size_t queries, std::size_t blocks) : queries_(queries) {
-    std::iota(queries_.begin(), queries_.end(), 0U);
-    add({0, blocks, queries_});
-  }
-  // The cells that each query has chosen; `blocks` holds where each begins, and the end.
-  Plan(std::size_t queries, std::span<const std::int64_t> chosen, std::span<const std::uint32_t> blocks)
-      : queries_(chosen.size()) {
-    std::vector<std::size_t> begin(blocks.size());
-    for (const auto cell : chosen) ++begin[static_cast<std::size_t>(cell) + 1];
-    std::partial_sum(begin.begin(), begin.end(), begin.begin());
-    auto next = begin;
-    std::vector<std::size_t> order;
-    for (std::size_t rank = 0; rank < chosen.size() / queries; ++rank) {
-      for (std::size_t q = 0; q < queries; ++q) {
-        const auto cell = static_cast<std::size_t>(chosen[q * (chosen.size() / queries) + rank]);
-        if (next[cell] == begin[cell]) order.push_back(cell);
-        queries_[next[cell]++] = static_cast<std::uint32_t>(q);
-      }
-    }
-    for (const auto cell : order)
-      add({blocks[cell], blocks[cell + 1], std::span{queries_}.subspan(begin[cell], next[cell] - begin[cell])});
-  }
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
-
-  [[nodiscard]] std::span<const Task> tasks() const { return tasks_; }
-
- private:
-  void add(Task task) {
-    for (; task.begin < task.end; task.begin += kBlocksATime)
-      tasks_.push_back({task.begin, std::min(task.end, task.begin + kBlocksATime), task.queries});
-  }
-
-  std::vector<std::uint32_t> queries_;
-  std::vector<Task> tasks_;
-};
-
 // One pass. False where there are too many candidates.
 bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
-                    std::span<std::vector<std::int64_t>> out) const {
+                    std::span<std::vector<Candidate>> out) const {
   std::vector<std::int32_t> quads(queries.rows * quads_);
   std::vector<Query> coded;
   for (std::size_t q = 0; q < queries.rows; ++q)
@@ -382,35 +319,27 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, s
   if (std::ranges::any_of(coded, [](const Query& query) { return !std::isfinite(query.error); })) return false;
 
   const auto blocks = scale_.size() / kSketchRows;
-  const auto plan = chosen.empty() ? Plan{queries.rows, blocks} : Plan{queries.rows, chosen, cells_};
+  const auto plan = chosen.empty() ? SketchPlan{queries.rows, blocks} : SketchPlan{queries.rows, chosen, cells_};
   const auto tasks = plan.tasks();
-  const auto team = cores().helpers() + 1;
-  std::vector<std::vector<Query>> copies(team, coded);
-  std::vector<std::vector<Shortlist>> parts(team, std::vector<Shortlist>(queries.rows, Shortlist{k}));
+  std::vector<std::optional<Reader>> readers(cores().helpers() + 1);
   std::atomic<std::size_t> next{0};
-  cores().each(team, [&](std::size_t member) {
+  cores().each(readers.size(), [&](std::size_t member) {
     const Turn turn{kernel_, quads_};
-    std::vector<std::int32_t> together((queries.rows + kSketchQueries) * quads_);  // kernels read a few queries more
-    for (auto t = next++; t < tasks.size(); t = next++) {
-      const auto asking = tasks[t].queries;
-      for (std::size_t i = 0; i < asking.size(); ++i)
-        std::copy_n(&quads[asking[i] * quads_], quads_, &together[i * quads_]);
-      for (auto b = tasks[t].begin; b < tasks[t].end; ++b)
-        compare(b, asking, together.data(), copies[member], parts[member], allowed);
-    }
+    auto& reader = readers[member].emplace(*this, coded, quads, k, allowed);
+    for (auto t = next++; t < tasks.size(); t = next++) reader.read(tasks[t]);
   });
   for (std::size_t q = 0; q < queries.rows; ++q) {
     std::vector<float> most;
-    for (const auto& part : parts) most.insert(most.end(), part[q].most.begin(), part[q].most.end());
+    for (auto& reader : readers) most.insert(most.end(), reader->found(q).most.begin(), reader->found(q).most.end());
     auto limit = kInfinity;  // where cells hold fewer than k
     if (most.size() >= k) {
       std::ranges::nth_element(most, most.begin() + static_cast<std::ptrdiff_t>(k - 1));
       limit = coded[q].limit_of(most[k - 1]);
     }
-    for (auto& part : parts) {
-      if (part[q].crowded) return false;
-      for (const auto& row : part[q].rows)
-        if (row.least <= limit) out[q].push_back(row.row);
+    for (auto& reader : readers) {
+      if (reader->found(q).crowded) return false;
+      for (const auto& row : reader->found(q).rows)
+        if (row.least <= limit) out[q].emplace_back(coded[q].no_nearer(row.least), row.row);
     }
   }
   return true;

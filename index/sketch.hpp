@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/huge_pages.hpp"
@@ -43,10 +44,11 @@ class Sketch {
 
   void add(MatrixView rows);
 
-  // For each query a superset of the rows that scan() finds, in no order, padded with -1; its distances are empty.
-  // Nothing where the bytes do not tell enough to be of use: queries far away, or a large k. k: at least 1. `allowed`:
-  // only these rows. `chosen`: as many cells for each query, the most promising first; only their rows, all where it is
-  // empty. Values are finite, the columns are those of the rows (asserted).
+  // For each query a superset of the rows that scan() finds, padded with -1. Its distances are bounds: scan() finds
+  // none that is smaller; they are in ascending order. Nothing where the bytes do not tell enough to be of use: queries
+  // far away, or a large k. k: at least 1. `allowed`: only these rows. `chosen`: as many cells for each query, the most
+  // promising first; only their rows, all where it is empty. Values are finite, the columns are those of the rows
+  // (asserted).
   [[nodiscard]] std::optional<Neighbours> candidates(MatrixView queries, std::size_t k,
                                                      const RowMask* allowed = nullptr,
                                                      std::span<const std::int64_t> chosen = {}) const;
@@ -55,11 +57,11 @@ class Sketch {
   [[nodiscard]] static bool pays(std::size_t rows, std::size_t dimension);
 
  private:
+  using Candidate = std::pair<float, std::int64_t>;  // a row is no nearer than that
   struct Query;
   class Turn;
   struct Shortlist;
-  struct Task;
-  class Plan;
+  class Reader;
 
   void set_centre(std::span<const Cell> cells);
   void make_room(std::size_t places);
@@ -68,9 +70,7 @@ class Sketch {
   [[nodiscard]] SketchBlock block(std::size_t number) const;
   [[nodiscard]] Query query(std::span<const float> values, std::span<std::int32_t> quads) const;
   bool search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
-              std::span<std::vector<std::int64_t>> out) const;
-  void compare(std::size_t number, std::span<const std::uint32_t> asking, const std::int32_t* codes,
-               std::span<Query> queries, std::span<Shortlist> found, const RowMask* allowed) const;
+              std::span<std::vector<Candidate>> out) const;
 
   const SketchKernel& kernel_;
   std::vector<float> centre_;

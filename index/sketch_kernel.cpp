@@ -12,8 +12,13 @@
 namespace driftd::index {
 namespace {
 
-void portable(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* query_codes, std::size_t count,
-              std::size_t quads, float* squared, std::uint16_t* close) {
+std::uint64_t bit(std::size_t query, bool set) {
+  return std::uint64_t{set} << query;
+}
+
+std::uint64_t portable(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* query_codes,
+                       std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
+  std::uint64_t some = 0;
   for (std::size_t q = 0; q < count; ++q) {
     const auto& query = queries[q];
     close[q] = 0;
@@ -25,12 +30,15 @@ void portable(const SketchBlock& rows, const SketchQuery* queries, const std::in
         const auto* codes = rows.codes + (j * kSketchRows + r) * 4;
         for (std::size_t i = 0; i < 4; ++i) dot += std::int32_t{codes[i]} * values[i];
       }
-      const float distance = (rows.norm[r] + query.norm) - (2 * query.scale * rows.scale[r]) * static_cast<float>(dot);
+      const float distance =
+          (rows.norm[r] + query.norm) - (query.twice_scale * rows.scale[r]) * static_cast<float>(dot);
       const float reach = query.limit + rows.error[r];
       squared[q * kSketchRows + r] = distance;
       if (distance <= reach * reach) close[q] = static_cast<std::uint16_t>(close[q] | 1U << r);
     }
+    some |= bit(q, close[q] != 0);
   }
+  return some;
 }
 
 #if defined(__x86_64__)
@@ -46,14 +54,18 @@ struct Finish {
   DRIFTD_VNNI explicit Finish(const SketchBlock& rows)
       : scale{_mm512_loadu_ps(rows.scale)}, norm{_mm512_loadu_ps(rows.norm)}, error{_mm512_loadu_ps(rows.error)} {}
 
-  DRIFTD_VNNI [[gnu::always_inline]] void operator()(const SketchQuery& query, __m512i dots, float* squared,
+  // Whether a row is of interest; only then there are distances.
+  DRIFTD_VNNI [[gnu::always_inline]] bool operator()(const SketchQuery& query, __m512i dots, float* squared,
                                                      std::uint16_t* close) const {
-    const auto factor = _mm512_mul_ps(_mm512_set1_ps(2 * query.scale), scale);
+    const auto factor = _mm512_mul_ps(_mm512_set1_ps(query.twice_scale), scale);
     const auto apart = _mm512_mul_ps(factor, __builtin_convertvector(reinterpret_cast<__v16si>(dots), __m512));
     const auto distance = _mm512_sub_ps(_mm512_add_ps(norm, _mm512_set1_ps(query.norm)), apart);
     const auto reach = _mm512_add_ps(_mm512_set1_ps(query.limit), error);
-    _mm512_storeu_ps(squared, distance);
     *close = _mm512_cmp_ps_mask(distance, _mm512_mul_ps(reach, reach), _CMP_LE_OQ);
+    if (*close == 0) [[likely]]
+      return false;
+    _mm512_storeu_ps(squared, distance);
+    return true;
   }
 };
 
@@ -69,27 +81,30 @@ template <std::size_t kLines>
     _mm_prefetch(reinterpret_cast<const char*>(codes + kAhead + line * 64), _MM_HINT_T1);
 }
 
-template <bool kFetch, int kQueries>
-DRIFTD_VNNI void vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes, std::size_t quads,
-                      float* squared, std::uint16_t* close) {
+template <bool kFetch, std::size_t kQueries>
+DRIFTD_VNNI std::uint64_t vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
+                               std::size_t quads, float* squared, std::uint16_t* close) {
   __m512i dots[kQueries];
 #pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) dots[q] = _mm512_set1_epi32(-queries[q].bias);
+  for (std::size_t q = 0; q < kQueries; ++q) dots[q] = _mm512_set1_epi32(-queries[q].bias);
   for (std::size_t j = 0; j < quads; ++j) {
     if constexpr (kFetch) fetch<1>(rows.codes + j * 64);
     const auto values = _mm512_loadu_si512(rows.codes + j * 64);
 #pragma GCC unroll 8
-    for (int q = 0; q < kQueries; ++q)
-      dots[q] = _mm512_dpbusd_epi32(dots[q], values, _mm512_set1_epi32(codes[static_cast<std::size_t>(q) * quads + j]));
+    for (std::size_t q = 0; q < kQueries; ++q)
+      dots[q] = _mm512_dpbusd_epi32(dots[q], values, _mm512_set1_epi32(codes[q * quads + j]));
   }
   const Finish finish{rows};
+  std::uint64_t some = 0;
 #pragma GCC unroll 8
-  for (int q = 0; q < kQueries; ++q) finish(queries[q], dots[q], squared + q * kSketchRows, close + q);
+  for (std::size_t q = 0; q < kQueries; ++q)
+    some |= bit(q, finish(queries[q], dots[q], squared + q * kSketchRows, close + q));
+  return some;
 }
 
 template <bool kFetch>
-DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
-                          std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
+DRIFTD_VNNI std::uint64_t all_vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
+                                   std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
   switch (count) {
     case 1:
       return vnni<kFetch, 1>(rows, queries, codes, quads, squared, close);
@@ -110,8 +125,8 @@ DRIFTD_VNNI void all_vnni(const SketchBlock& rows, const SketchQuery* queries, c
   }
 }
 
-// A tile has 16 rows of 64 bytes: sixteen quads of sixteen rows of a sketch, or those of sixteen queries. Tiles 3 and 4
-// are for what is left of the quads.
+// A tile has 16 rows of 64 bytes: sixteen quads of sixteen rows of a sketch, or those of sixteen queries, or as many
+// sums. Tiles 0 to 3 are sums, 4 rows, 5 queries; 6 and 7 rows and queries for what is left of the quads.
 constexpr std::size_t kTileQuads = 16;
 
 DRIFTD_AMX void begin_amx(std::size_t quads) {
@@ -119,12 +134,12 @@ DRIFTD_AMX void begin_amx(std::size_t quads) {
     std::uint8_t palette = 1;
     std::uint8_t start = 0;
     std::uint8_t reserved[14] = {};
-    std::uint16_t bytes[16] = {64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16};
+    std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } tiles;
   if (const auto left = quads % kTileQuads; left != 0) {
-    tiles.bytes[3] = static_cast<std::uint16_t>(left * 4);
-    tiles.rows[4] = static_cast<std::uint8_t>(left);
+    tiles.rows[6] = static_cast<std::uint8_t>(left);
+    tiles.bytes[7] = static_cast<std::uint16_t>(left * 4);
   }
   asm volatile("ldtilecfg %0" : : "m"(tiles));
 }
@@ -133,32 +148,59 @@ DRIFTD_AMX void end_amx() {
   _tile_release();
 }
 
-DRIFTD_AMX void amx(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes, std::size_t count,
-                    std::size_t quads, float* squared, std::uint16_t* close) {
-  constexpr std::size_t kFew = 4;  // as fast in registers
-  if (count <= kFew) return all_vnni<true>(rows, queries, codes, count, quads, squared, close);
-  std::int32_t dots[kSketchQueries][kSketchRows];
-  asm volatile("" : : "r"(dots) : "memory");  // the compiler does not know that tiles are read from memory and written
+// Sums of products of the rows and kTiles times sixteen queries: each tile of rows is read once for all.
+template <int kTiles>
+DRIFTD_AMX void multiply(const std::uint8_t* rows, const std::int32_t* codes, std::size_t quads, std::int32_t* sums) {
+  const auto bytes = quads * 4;  // of a query
+  const auto next = kSketchTile * quads;
+  asm volatile("" : : : "memory");  // the compiler does not know that tiles are read from memory and written
   _tile_zero(0);
+  if constexpr (kTiles > 1) _tile_zero(1);
+  if constexpr (kTiles > 2) _tile_zero(2);
+  if constexpr (kTiles > 3) _tile_zero(3);
   std::size_t j = 0;
+#define DRIFTD_MULTIPLY(sum, row_tile, query_tile)            \
+  if constexpr (kTiles > sum) {                               \
+    _tile_loadd(query_tile, codes + j + (sum) * next, bytes); \
+    _tile_dpbsud(sum, query_tile, row_tile);                  \
+  }
   for (; j + kTileQuads <= quads; j += kTileQuads) {
-    fetch<16>(rows.codes + j * 64);
-    _tile_loadd(1, codes + j, quads * 4);
-    _tile_loadd(2, rows.codes + j * 64, 64);
-    _tile_dpbsud(0, 1, 2);
+    fetch<16>(rows + j * 64);
+    _tile_loadd(4, rows + j * 64, 64);
+    DRIFTD_MULTIPLY(0, 4, 5)
+    DRIFTD_MULTIPLY(1, 4, 5)
+    DRIFTD_MULTIPLY(2, 4, 5)
+    DRIFTD_MULTIPLY(3, 4, 5)
   }
   if (j < quads) {
-    _tile_loadd(3, codes + j, quads * 4);
-    _tile_loadd(4, rows.codes + j * 64, 64);
-    _tile_dpbsud(0, 3, 4);
+    _tile_loadd(6, rows + j * 64, 64);
+    DRIFTD_MULTIPLY(0, 6, 7)
+    DRIFTD_MULTIPLY(1, 6, 7)
+    DRIFTD_MULTIPLY(2, 6, 7)
+    DRIFTD_MULTIPLY(3, 6, 7)
   }
-  _tile_stored(0, dots, 64);
+#undef DRIFTD_MULTIPLY
+  _tile_stored(0, sums, 64);
+  if constexpr (kTiles > 1) _tile_stored(1, sums + 256, 64);
+  if constexpr (kTiles > 2) _tile_stored(2, sums + 512, 64);
+  if constexpr (kTiles > 3) _tile_stored(3, sums + 768, 64);
   asm volatile("" : : : "memory");
+}
+
+DRIFTD_AMX std::uint64_t amx(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
+                             std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
+  constexpr std::size_t kFew = 4;  // as fast in registers
+  if (count <= kFew) return all_vnni<true>(rows, queries, codes, count, quads, squared, close);
+  static constexpr decltype(&multiply<1>) kMultiply[] = {multiply<1>, multiply<2>, multiply<3>, multiply<4>};
+  auto* sums = reinterpret_cast<std::int32_t*>(squared);  // each line of them gives way to distances
+  kMultiply[(count - 1) / kSketchTile](rows.codes, codes, quads, sums);
   const Finish finish{rows};
+  std::uint64_t some = 0;
   for (std::size_t q = 0; q < count; ++q) {
-    const auto sums = _mm512_sub_epi32(_mm512_loadu_si512(dots[q]), _mm512_set1_epi32(queries[q].bias));
-    finish(queries[q], sums, squared + q * kSketchRows, close + q);
+    const auto dots = _mm512_sub_epi32(_mm512_load_si512(sums + q * kSketchRows), _mm512_set1_epi32(queries[q].bias));
+    some |= bit(q, finish(queries[q], dots, squared + q * kSketchRows, close + q));
   }
+  return some;
 }
 
 // Linux hands tiles out to programs that ask for them.
@@ -174,7 +216,7 @@ std::vector<SketchKernel> usable() {
   std::vector<SketchKernel> kernels;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni")) {
-    if (amx_is_ours()) kernels.push_back({"amx", true, 16, amx, begin_amx, end_amx});
+    if (amx_is_ours()) kernels.push_back({"amx", true, 64, amx, begin_amx, end_amx});
     kernels.push_back({"avx512vnni", true, 8, all_vnni<false>, nullptr, nullptr});
   }
 #endif

@@ -40,6 +40,23 @@ std::size_t missed(const index::Neighbours& candidates, const index::Neighbours&
   return count;
 }
 
+// Candidates of the first queries that are out of order, or nearer in a scan than their bounds.
+std::size_t wrong_bounds(const index::Neighbours& candidates, const Matrix& queries, const Matrix& rows) {
+  std::size_t wrong = 0;
+  for (std::size_t q = 0; q < std::min<std::size_t>(3, queries.rows); ++q) {
+    const auto all = index::scan({1, queries.cols, queries.row(q).data()}, rows, rows.rows);
+    std::vector<float> distance(rows.rows);
+    for (std::size_t i = 0; i < rows.rows; ++i) distance[static_cast<std::size_t>(all.rows[i])] = all.distances[i];
+    const auto bounds = std::span{candidates.distances}.subspan(q * candidates.k, candidates.k);
+    wrong += std::ranges::is_sorted(bounds) ? 0 : 1;
+    for (std::size_t i = 0; i < candidates.k; ++i) {
+      const auto row = candidates.rows[q * candidates.k + i];
+      wrong += row >= 0 && bounds[i] > distance[static_cast<std::size_t>(row)] ? 1 : 0;
+    }
+  }
+  return wrong;
+}
+
 }  // namespace
 
 TEST_CASE("a sketch keeps every row that a scan finds, whatever the shape, the mask, the spread and the kernel") {
@@ -71,6 +88,7 @@ TEST_CASE("a sketch keeps every row that a scan finds, whatever the shape, the m
     return;
   }
   CHECK(missed(*candidates, index::scan(queries, rows, k, mask), queries.rows) == 0);
+  CHECK(wrong_bounds(*candidates, queries, rows) == 0);
   CHECK(std::ranges::all_of(candidates->rows, [&](auto row) {
     return row < 0 || mask == nullptr || mask->test(static_cast<std::size_t>(row));
   }));
