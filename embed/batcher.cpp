@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -29,12 +31,33 @@ struct Job {
 
 using Queue = BatchQueue<Job>;
 
-// Taken out of the entries, so that they do not stay in memory while the model runs.
-std::vector<Image> images_of(std::vector<Queue::Entry>& entries) {
+// Images that were taken from the queue at once. Threads compute pieces of it; all are answered together.
+struct Run {
+  struct Answer {
+    std::vector<float> embedding;
+    std::exception_ptr error;
+  };
+
+  Run(std::vector<Queue::Entry> jobs, Batcher::Clock::time_point now)
+      : entries{std::move(jobs)}, answers(entries.size()), start{now}, left{entries.size()} {
+    // Taken out of the entries, so that they do not stay in memory while the model runs.
+    for (Queue::Entry& entry : entries) images.push_back(std::move(entry.job.image));
+  }
+
+  std::vector<Queue::Entry> entries;
   std::vector<Image> images;
-  for (Queue::Entry& entry : entries) images.push_back(std::move(entry.job.image));
-  return images;
-}
+  std::vector<Answer> answers;
+  Batcher::Clock::time_point start;
+  bool lone = false;  // one image for all threads
+  std::size_t left;   // images to compute; guarded by the batcher's mutex
+};
+
+// Images [first, first + count) of a run, for one thread.
+struct Piece {
+  std::shared_ptr<Run> run;
+  std::size_t first = 0;
+  std::size_t count = 0;
+};
 
 }  // namespace
 
@@ -56,6 +79,7 @@ class Batcher::Impl {
       stopping_ = true;
     }
     changed_.notify_all();
+    dealt_.notify_all();
     for (auto& thread : threads_) thread.join();
   }
 
@@ -96,11 +120,19 @@ class Batcher::Impl {
     return requests_ > here ? requests_ - here : 0;
   }
 
-  // A lone image is always the first thread's, so that OpenMP keeps one team: with one for each thread it would take
-  // them for too many, and put a member to sleep whenever it has to wait for another. But not for ever: what it
-  // delivers may wait for a disk.
-  [[nodiscard]] bool has_turn(std::size_t number) const {
-    return queue_.size() > 0 && (number == 0 || busy_ > 0 || Clock::now() >= first_is_back_);
+  // One of the threads that wait decides when a run begins; the others sleep until there is a piece for them. It is the
+  // first where it can: lone images are always that thread's, so that OpenMP keeps one team. With one for each thread
+  // it would take them for too many, and put a member to sleep whenever it has to wait for another.
+  [[nodiscard]] bool leads(std::size_t number) {
+    if (leader_ && leader_ != number && number == 0) changed_.notify_all();  // it follows from now on
+    if (!leader_ || number == 0) leader_ = number;
+    return leader_ == number;
+  }
+
+  // Until then an image that came alone waits for the first thread; but not for ever: what that one delivers may wait
+  // for a disk.
+  [[nodiscard]] bool waits_for_first(std::size_t number, Clock::time_point now) const {
+    return number != 0 && busy_ == 0 && now < first_is_back_;
   }
 
   [[nodiscard]] BatchTurn turn(Clock::time_point free_since) const {
@@ -111,55 +143,89 @@ class Batcher::Impl {
             .preferred = preferred_,
             .free_since = free_since,
             .oldest = queue_.oldest(),
+            .run_end = last_start_ + last_run_,
             .last_answer = last_answer_,
-            .last_run = last_run_};
+            .last_run = last_run_,
+            .last_count = last_count_};
   }
 
-  // Until there are images for this thread, or nothing more will come; then false.
+  // Until there is a piece for this thread, or a run for it to begin, or nothing more will come; then false.
   [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, std::size_t number) {
     const Clock::time_point free_since = Clock::now();
-    for (;;) {
-      if (stopping_) return queue_.size() > 0;
-      if (!has_turn(number)) {
-        if (queue_.size() > 0 && first_is_back_ != kPresent)
-          changed_.wait_until(lock, first_is_back_);
-        else
-          changed_.wait(lock);
+    while (pieces_.empty() && !stopping_) {
+      if (!leads(number)) {
+        dealt_.wait(lock);
         continue;
       }
-      const Clock::time_point start = start_by(turn(free_since));
-      if (start <= Clock::now()) return true;
-      changed_.wait_until(lock, start);
+      const Clock::time_point now = Clock::now();
+      auto start = kPresent;
+      if (queue_.size() > 0) start = waits_for_first(number, now) ? first_is_back_ : start_by(turn(free_since));
+      if (start <= now) break;
+      if (start == kPresent)
+        changed_.wait(lock);
+      else
+        changed_.wait_until(lock, start);
     }
+    if (leader_ == number) leader_.reset();
+    return !pieces_.empty() || queue_.size() > 0;
   }
 
   void work(std::size_t number) {
     for (std::unique_lock lock{mutex_}; wait(lock, number);) {
-      const Clock::time_point start = Clock::now();
-      const bool lone = number == 0 && queue_.size() == 1 && busy_ == 0 && elsewhere() == 0;
-      Queue::Batch batch = queue_.pop(start, share(turn(start)));
-      const std::size_t count = batch.ready.size();
-      computed_ += count;
-      ++busy_;
-      const bool more = queue_.size() > 0;
+      const Clock::time_point now = Clock::now();
+      std::vector<Queue::Entry> expired;
+      if (pieces_.empty()) expired = begin_run(now, number);
+      const Piece piece = next_piece();
+      dealt_.notify_all();
       lock.unlock();
-      if (more) changed_.notify_all();
-      refuse(std::move(batch.expired), start);
-      std::function<void()> callbacks;
-      if (count > 0) callbacks = compute(std::move(batch.ready), start, lone);
-      // Before the answers are out: who gets one may ask again while this thread is put aside, and is not to find it
-      // busy.
+      refuse(std::move(expired), now);
+      if (piece.run) compute(piece);
       lock.lock();
-      --busy_;
-      computed_ -= count;
-      last_run_ = Clock::now() - start;
-      const bool idle = queue_.size() == 0;
-      if (number == 0) first_is_back_ = Clock::now() + kAway;
-      lock.unlock();
-      if (callbacks) deliver(std::move(callbacks), idle);
-      lock.lock();
-      if (number == 0) first_is_back_ = kPresent;
+      if (piece.run) end_piece(lock, piece, number);
     }
+  }
+
+  // Takes images from the queue and cuts them into pieces. Returns those that came too late.
+  [[nodiscard]] std::vector<Queue::Entry> begin_run(Clock::time_point now, std::size_t number) {
+    const BatchTurn mine = turn(now);
+    const bool lone = number == 0 && mine.waiting == 1 && busy_ == 0 && mine.elsewhere == 0;
+    Queue::Batch batch = queue_.pop(now, run_size(mine));
+    const std::size_t count = batch.ready.size();
+    if (count == 0) return std::move(batch.expired);
+    computed_ += count;
+    last_start_ = now;
+    const auto run = std::make_shared<Run>(std::move(batch.ready), now);
+    run->lone = lone;
+    const std::size_t size = piece_size(mine, count);
+    for (std::size_t first = 0; first < count; first += size)
+      pieces_.push_back({run, first, std::min(size, count - first)});
+    return std::move(batch.expired);
+  }
+
+  // Without a run where there is none.
+  [[nodiscard]] Piece next_piece() {
+    if (pieces_.empty()) return {};
+    ++busy_;
+    Piece piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    return piece;
+  }
+
+  // Before the answers are out: who gets one may ask again while this thread is put aside, and is not to find it busy.
+  void end_piece(std::unique_lock<std::mutex>& lock, const Piece& piece, std::size_t number) {
+    --busy_;
+    piece.run->left -= piece.count;
+    if (piece.run->left > 0) return;
+    computed_ -= piece.run->entries.size();
+    last_run_ = Clock::now() - piece.run->start;
+    last_count_ = piece.run->entries.size() + queue_.size();
+    const bool idle = queue_.size() == 0 && pieces_.empty();
+    if (!idle) changed_.notify_all();
+    if (number == 0) first_is_back_ = Clock::now() + kAway;
+    lock.unlock();
+    deliver([run = piece.run, time = last_run_] { answer(*run, time); }, idle);
+    lock.lock();
+    if (number == 0) first_is_back_ = kPresent;
   }
 
   static void refuse(std::vector<Queue::Entry> expired, Clock::time_point now) {
@@ -176,26 +242,24 @@ class Batcher::Impl {
     return embedder_->embed_alone(images);
   }
 
-  // Returns what tells the senders.
-  [[nodiscard]] std::function<void()> compute(std::vector<Queue::Entry> entries, Clock::time_point start,
-                                              bool on_all_threads) {
-    Matrix embeddings;
-    std::exception_ptr error;
+  void compute(const Piece& piece) {
+    const std::span images = std::span{piece.run->images}.subspan(piece.first, piece.count);
+    const std::span answers = std::span{piece.run->answers}.subspan(piece.first, piece.count);
     try {
-      const auto images = images_of(entries);
-      embeddings = on_all_threads ? embedder_->embed(images) : embed_alone(images);
+      const Matrix embeddings = piece.run->lone ? embedder_->embed(images) : embed_alone(images);
+      for (std::size_t i = 0; i < piece.count; ++i)
+        answers[i].embedding.assign(embeddings.row(i).begin(), embeddings.row(i).end());
     } catch (...) {
-      error = std::current_exception();
+      for (Run::Answer& one : answers) one = {{}, std::current_exception()};
     }
-    const Clock::duration run = Clock::now() - start;
-    return [start, run, error, entries = std::move(entries), embeddings = std::move(embeddings)] {
-      for (std::size_t i = 0; i < entries.size(); ++i) {
-        const Timing timing{.queued = start - entries[i].submitted, .run = run, .batch = entries.size()};
-        std::vector<float> embedding;
-        if (!error) embedding.assign(embeddings.row(i).begin(), embeddings.row(i).end());
-        entries[i].job.callback(std::move(embedding), error, timing);
-      }
-    };
+  }
+
+  static void answer(Run& run, Clock::duration time) {
+    for (std::size_t i = 0; i < run.entries.size(); ++i) {
+      const Queue::Entry& entry = run.entries[i];
+      entry.job.callback(std::move(run.answers[i].embedding), run.answers[i].error,
+                         {.queued = run.start - entry.submitted, .run = time, .batch = run.entries.size()});
+    }
   }
 
   void deliver(std::function<void()> callbacks, bool idle) const {
@@ -209,13 +273,18 @@ class Batcher::Impl {
   const std::size_t team_;
   Seats seats_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_;             // what decides when a run begins
+  std::condition_variable dealt_;               // there are pieces, or nobody leads
   Queue queue_;                                 // guarded by mutex_
+  std::deque<Piece> pieces_;                    // of runs that have begun, at most one; guarded by mutex_
+  std::optional<std::size_t> leader_;           // guarded by mutex_
   std::size_t busy_ = 0;                        // threads that compute; guarded by mutex_
-  std::size_t computed_ = 0;                    // images in them; guarded by mutex_
+  std::size_t computed_ = 0;                    // images in runs; guarded by mutex_
   std::size_t requests_ = 0;                    // that have begun and not ended; guarded by mutex_
   Clock::time_point last_answer_;               // guarded by mutex_
   Clock::time_point first_is_back_ = kPresent;  // by then, from what it delivers; guarded by mutex_
+  Clock::time_point last_start_;                // of a run; guarded by mutex_
+  std::size_t last_count_ = 0;                  // images in it; guarded by mutex_
   Clock::duration last_run_{};                  // guarded by mutex_
   bool stopping_ = false;                       // guarded by mutex_
   std::vector<std::thread> threads_;            // last: they use all of the above

@@ -1,11 +1,11 @@
 // Deals single images from many threads to the threads of one Embedder.
 //
-// An image that comes while nothing else is going on gets all threads; of several, each thread computes its own:
-// threads that work on one image together meet after every layer, and wait there for whichever the system has put
-// aside. Where more images wait than there are threads, a thread takes a few at once, which its model and the search
-// that follows do for less each; so an image may wait for company while all cores are busy (embed/batch_turn.hpp). The
-// queue is bounded; full is an answer. A job whose deadline passed while it waited is never run. Thread-safe. The
-// destructor finishes what is queued, then joins.
+// An image that comes while nothing else is going on gets all threads. Several are one run: they are cut into pieces,
+// each of which one thread computes, since threads that work on one image together meet after every layer, and wait
+// there for whichever the system has put aside; and they are answered together, so that the search that follows is one
+// for all. For that an image may wait for company (embed/batch_turn.hpp). The queue is bounded; full is an answer. A
+// job whose deadline passed while it waited is never run. Thread-safe. The destructor finishes what is queued, then
+// joins.
 #pragma once
 
 #include <chrono>
@@ -24,13 +24,13 @@ class Batcher {
  public:
   using Clock = std::chrono::steady_clock;
   struct Timing {
-    Clock::duration queued{};  // from submit() until its batch started
-    Clock::duration run{};     // of its batch
-    std::size_t batch = 0;     // how many images shared it
+    Clock::duration queued{};  // from submit() until its run started
+    Clock::duration run{};     // of all its images
+    std::size_t batch = 0;     // how many they are
   };
   // Called once for each accepted job; must return quickly. On failure embedding is empty and error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
-  // Calls what it is given, at once or later: the callbacks of all jobs that were computed together. idle: no image
+  // Calls what it is given, at once or later: the callbacks of all jobs of a run. idle: no image
   // waits, so the thread may stay away for a while.
   using Deliver = std::function<void(std::function<void()> callbacks, bool idle)>;
 

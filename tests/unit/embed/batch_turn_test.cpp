@@ -13,8 +13,8 @@ using Time = BatchTurn::Clock::time_point;
 
 const Time kNow{1h};
 
-// Two cores, one of them busy with a batch of the size that costs least; the other thread has just become free, and
-// one image came while both were busy.
+// Two cores, one of them busy with a run that began 24 ms ago; the other thread has just become free, and one image
+// came while both were busy.
 BatchTurn turn_of_second_thread() {
   return {.threads = 2,
           .busy = 1,
@@ -23,8 +23,18 @@ BatchTurn turn_of_second_thread() {
           .preferred = 4,
           .free_since = kNow,
           .oldest = kNow - 20ms,
+          .run_end = kNow + 40ms,
           .last_answer = kNow - 1s,
-          .last_run = 64ms};
+          .last_run = 64ms,
+          .last_count = 2};
+}
+
+// The same when nothing is being computed.
+BatchTurn turn_of_idle_model() {
+  auto turn = turn_of_second_thread();
+  turn.busy = 0;
+  turn.run_end = kNow - 1s;
+  return turn;
 }
 
 bool at_once(const BatchTurn& turn) {
@@ -33,31 +43,42 @@ bool at_once(const BatchTurn& turn) {
 
 }  // namespace
 
-TEST_CASE("a thread begins at once where a core is idle and nobody was just answered") {
+TEST_CASE("a run begins at once while there are cores to spare") {
   auto turn = turn_of_second_thread();
-  CHECK(at_once(turn));
-  turn.busy = 0;
-  turn.elsewhere = 1;
-  CHECK(at_once(turn));
-  turn.elsewhere = 0;
-  turn.last_answer = kNow;
-  CHECK(at_once(turn));
-}
-
-TEST_CASE("while requests keep the last core busy a thread waits for their images, a quarter of a run at most") {
-  auto turn = turn_of_second_thread();
-  turn.elsewhere = 3;
-  CHECK(start_by(turn) == kNow + 16ms);
-  turn.oldest = kNow + 2ms;  // it came when the thread was free already
-  CHECK(start_by(turn) == kNow + 18ms);
   turn.threads = 16;
+  turn.elsewhere = 13;
   CHECK(at_once(turn));
-  turn.busy = 14;
+  turn.elsewhere = 14;
   CHECK_FALSE(at_once(turn));
 }
 
-TEST_CASE("a fast model waits for as long as a few images need for decoding") {
+TEST_CASE("a run begins at once when nobody else is there, nor was at the end of the last run") {
+  auto turn = turn_of_idle_model();
+  turn.last_count = 1;
+  turn.last_answer = kNow;
+  CHECK(at_once(turn));
+  turn.waiting = 5;
+  turn.last_count = 5;
+  CHECK(at_once(turn));
+}
+
+TEST_CASE("images wait for threads that compute, since their requests are soon back") {
   auto turn = turn_of_second_thread();
+  CHECK(start_by(turn) == kNow + 40ms + 16ms);
+  turn.run_end = kNow - 1ms;  // it takes longer than the one before
+  CHECK(start_by(turn) == kNow + 16ms);
+}
+
+TEST_CASE("images wait for those of requests at work, a quarter of a run at most") {
+  auto turn = turn_of_idle_model();
+  turn.elsewhere = 1;
+  CHECK(start_by(turn) == kNow + 16ms);
+  turn.oldest = kNow + 2ms;  // it came when the thread was free already
+  CHECK(start_by(turn) == kNow + 18ms);
+}
+
+TEST_CASE("a fast model waits for as long as a few images need for decoding") {
+  auto turn = turn_of_idle_model();
   turn.elsewhere = 3;
   turn.last_run = 8ms;
   CHECK(start_by(turn) == kNow + 5ms);
@@ -65,58 +86,65 @@ TEST_CASE("a fast model waits for as long as a few images need for decoding") {
   CHECK(start_by(turn) == kNow + 5ms);
 }
 
-TEST_CASE("it waits a moment for clients who were just answered") {
-  auto turn = turn_of_second_thread();
+TEST_CASE("images wait a moment for clients who were just answered, where the last run had more") {
+  auto turn = turn_of_idle_model();
   turn.last_answer = kNow;
-  CHECK(start_by(turn) == kNow + 2ms);
-  turn.threads = 3;  // another core is idle
+  CHECK(start_by(turn) == kNow + 4ms);
+  turn.last_run = 4ms;
+  CHECK(start_by(turn) == kNow + 500us);
+  turn.threads = 3;  // too few to keep the cores busy
   CHECK(at_once(turn));
 }
 
-TEST_CASE("company for every free thread is company enough") {
+TEST_CASE("company for every thread is company enough") {
   auto turn = turn_of_second_thread();
   turn.elsewhere = 3;
-  turn.waiting = 3;
+  turn.waiting = 7;
   CHECK_FALSE(at_once(turn));
-  turn.waiting = 4;
+  turn.waiting = 8;
   CHECK(at_once(turn));
   turn.preferred = 8;
   CHECK_FALSE(at_once(turn));
   turn.preferred = 1;  // the search gains from four
-  turn.waiting = 3;
+  turn.waiting = 7;
   CHECK_FALSE(at_once(turn));
 }
 
-TEST_CASE("before the first run clients who were just answered are not waited for") {
-  auto turn = turn_of_second_thread();
-  turn.last_run = {};
-  turn.last_answer = kNow;
-  CHECK(at_once(turn));
+TEST_CASE("a run takes what waits, or the batches that cost least of much") {
+  const auto size = [](std::size_t threads, std::size_t waiting, std::size_t preferred) {
+    auto turn = turn_of_idle_model();
+    turn.threads = threads;
+    turn.waiting = waiting;
+    turn.preferred = preferred;
+    return run_size(turn);
+  };
+  CHECK(size(2, 1, 4) == 1);
+  CHECK(size(2, 7, 4) == 7);
+  CHECK(size(2, 11, 4) == 8);
+  CHECK(size(2, 30, 4) == 16);
+  CHECK(size(2, 30, 16) == 30);
+  CHECK(size(2, 40, 16) == 32);
+  CHECK(size(16, 300, 4) == 128);
 }
 
-TEST_CASE("a thread takes its share, in batches that cost least") {
-  const auto shared = [](std::size_t threads, std::size_t busy, std::size_t waiting, std::size_t preferred) {
+TEST_CASE("free threads take equal pieces, none larger than the batch that costs least") {
+  const auto size = [](std::size_t threads, std::size_t busy, std::size_t count, std::size_t preferred) {
     auto turn = turn_of_second_thread();
     turn.threads = threads;
     turn.busy = busy;
-    turn.waiting = waiting;
     turn.preferred = preferred;
-    return share(turn);
+    return piece_size(turn, count);
   };
-  CHECK(shared(2, 0, 2, 4) == 1);
-  CHECK(shared(2, 0, 8, 4) == 4);
-  CHECK(shared(2, 1, 3, 4) == 3);
-  CHECK(shared(2, 1, 4, 4) == 4);  // the other thread may find none when it is free; it comes first then
-  CHECK(shared(2, 1, 6, 4) == 4);
-  CHECK(shared(2, 1, 12, 4) == 4);
-  CHECK(shared(2, 1, 30, 4) == 8);
-  CHECK(shared(2, 1, 30, 16) == 16);
-  CHECK(shared(2, 1, 30, 1) == 8);
-  CHECK(shared(16, 15, 8, 4) == 4);
-  CHECK(shared(16, 0, 16, 4) == 1);
+  CHECK(size(2, 0, 1, 4) == 1);
+  CHECK(size(2, 0, 5, 4) == 3);
+  CHECK(size(2, 0, 8, 4) == 4);
+  CHECK(size(2, 0, 16, 4) == 4);
+  CHECK(size(2, 1, 3, 4) == 3);
+  CHECK(size(2, 1, 8, 1) == 1);
+  CHECK(size(16, 0, 8, 4) == 1);
 }
 
-TEST_CASE("whatever the load, a share is neither nothing nor more than waits, and no wait is long") {
+TEST_CASE("whatever the load, runs have images, their pieces, too, and no wait is long") {
   const auto seed = static_cast<std::uint64_t>(GENERATE(take(1, random(1, 1 << 30))));
   CAPTURE(seed);
   std::mt19937_64 random{seed};
@@ -130,9 +158,14 @@ TEST_CASE("whatever the load, a share is neither nothing nor more than waits, an
     turn.oldest = kNow - std::chrono::milliseconds{random() % 100};
     turn.last_answer = kNow - std::chrono::milliseconds{random() % 10};
     turn.last_run = std::chrono::milliseconds{random() % 500};
-    REQUIRE(share(turn) >= 1);
-    REQUIRE(share(turn) <= std::min<std::size_t>(turn.waiting, std::max<std::size_t>(8, turn.preferred)));
-    REQUIRE(start_by(turn) <= kNow + std::max<BatchTurn::Clock::duration>(turn.last_run / 4, 5ms));
-    if (turn.busy == 0 && turn.elsewhere + 1 < turn.threads) REQUIRE(at_once(turn));
+    turn.run_end = kNow - std::chrono::milliseconds{random() % 100} + turn.last_run;
+    turn.last_count = random() % 300;
+    const auto run = run_size(turn);
+    REQUIRE(run >= 1);
+    REQUIRE(run <= turn.waiting);
+    REQUIRE(piece_size(turn, run) >= 1);
+    REQUIRE(piece_size(turn, run) <= std::min(run, turn.preferred));
+    const auto patience = std::max<BatchTurn::Clock::duration>(turn.last_run / 4, 5ms);
+    REQUIRE(start_by(turn) <= kNow + patience + (turn.busy > 0 ? turn.last_run : 0ms));
   }
 }
