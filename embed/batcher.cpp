@@ -222,8 +222,9 @@ class Batcher::Impl {
     const bool idle = queue_.size() == 0 && pieces_.empty();
     if (!idle) changed_.notify_all();
     if (number == 0) first_is_back_ = Clock::now() + kAway;
+    auto callbacks = [run = piece.run, time = last_run_] { answer(*run, time); };
     lock.unlock();
-    deliver([run = piece.run, time = last_run_] { answer(*run, time); }, idle);
+    deliver(std::move(callbacks), idle);
     lock.lock();
     if (number == 0) first_is_back_ = kPresent;
   }

@@ -328,3 +328,77 @@ TEST_CASE("many threads get their own answers") {
   }
   for (auto& thread : threads) CHECK(thread.get());
 }
+
+TEST_CASE(
+    "images of a run are answered together, whichever threads computed its pieces, and each gets its own answer") {
+  struct FourThreads final : Embedder {
+    Matrix embed(std::span<const Image> images) override { return embed_alone(images); }
+    Matrix embed_alone(std::span<const Image> images) override {
+      widest = std::max(widest.load(), images.size());
+      std::this_thread::sleep_for(std::chrono::microseconds{200 * images.size()});
+      return FakeEmbedder{}.embed(images);
+    }
+    [[nodiscard]] std::size_t threads() const override { return 4; }
+    [[nodiscard]] std::size_t preferred_batch() const override { return 2; }
+    std::atomic<std::size_t> widest{0};
+  };
+  thread_local std::size_t told = 0;  // by the delivery that runs here
+  thread_local std::size_t run = 0;
+  std::atomic<std::size_t> apart{0};
+  std::atomic<std::size_t> shared{0};
+  auto embedder = std::make_unique<FourThreads>();
+  const auto& widest = embedder->widest;
+  Batcher batcher{std::move(embedder), 4096, [&](const std::function<void()>& callbacks, bool) {
+                    told = 0;
+                    callbacks();
+                    apart += told == run ? 0 : 1;
+                    shared += run > 1 ? 1 : 0;
+                  }};
+  std::vector<std::future<std::size_t>> clients;
+  for (int c = 0; c < 12; ++c) {
+    clients.push_back(std::async(std::launch::async, [&, c] {
+      std::size_t right = 0;
+      for (int i = 0; i < 100; ++i) {
+        const int number = 1000 * c + i;
+        const auto answer = std::make_shared<std::promise<std::vector<float>>>();
+        batcher.begin_request();
+        batcher.submit(image_of(number), kLater, [answer](std::vector<float> embedding, auto, Batcher::Timing timing) {
+          ++told;
+          run = timing.batch;
+          answer->set_value(std::move(embedding));
+        });
+        right += answer->get_future().get() == std::vector<float>{2.0F * static_cast<float>(number)} ? 1 : 0;
+        batcher.end_request();
+      }
+      return right;
+    }));
+  }
+  for (auto& client : clients) CHECK(client.get() == 100);
+  CHECK(apart == 0);
+  CHECK(shared > 0);
+  CHECK(widest <= 2);
+}
+
+TEST_CASE("a failure of the model reaches only the images of its piece") {
+  struct OneByOne final : Embedder {
+    explicit OneByOne(std::shared_future<void> g) : gate{std::move(g)} {}
+    Matrix embed(std::span<const Image> images) override { return embed_alone(images); }
+    Matrix embed_alone(std::span<const Image> images) override {
+      gate.wait();
+      return FakeEmbedder{}.embed(images);
+    }
+    [[nodiscard]] std::size_t threads() const override { return 1; }
+    [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
+    std::shared_future<void> gate;
+  };
+  std::promise<void> gate;
+  Batcher batcher{std::make_unique<OneByOne>(gate.get_future().share()), 8};
+  auto first = submit(batcher, 1);  // while it is computed the others come
+  std::vector<std::future<Answer>> answers;
+  for (const int number : {2, kPoison, 3}) answers.push_back(submit(batcher, number));
+  gate.set_value();
+  first.wait();
+  CHECK(answers[0].get().embedding == std::vector<float>{4});
+  CHECK(code_of(answers[1].get()) == Errc::internal);
+  CHECK(answers[2].get().embedding == std::vector<float>{6});
+}
