@@ -3,6 +3,7 @@
 
 workloads (default: all):
   stages       decoding and embedding alone, ours and OpenVINO's
+  default_model  embedding with the default model, ours and OpenVINO's in turn
   score        POST /v1/score in a closed loop, 1, 8 and 32 clients, all contestants in turn
   audit        images a second of a batch audit
   start        from the command to ready; memory at rest and after load
@@ -68,6 +69,8 @@ def prepare(options, failures):
     named(failures, "tutorial", lambda: preparing.environment("tutorial"))
     named(failures, "search", lambda: preparing.environment("search"))
     named(failures, "openvino", preparing.openvino_models)
+    named(failures, "default", lambda: preparing.default_bundle(options.build))
+    named(failures, "openvino default", preparing.openvino_default)
     named(failures, "sq8", lambda: preparing.quantised_index(options.build))
 
 

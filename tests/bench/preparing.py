@@ -82,6 +82,11 @@ def bundle(build, precision):
     return once(CACHE / "models" / precision, make)
 
 
+def default_bundle(build):
+    """The default model in bf16: EfficientNet-Lite0, four pools."""
+    return once(CACHE / "models/default", lambda path: call(build / "driftd", "model", "export", "--default", "--precision", "bf16", "--out", path))
+
+
 def reference(build, name):
     """The reference of a driftd contestant: PRECISION, or PRECISION-KIND for another index than exact search. All hold the same vectors."""
     precision, _, kind = name.partition("-")
@@ -98,6 +103,12 @@ def openvino_models():
     python = environment("openvino")
     images = photographs() / "audit"
     return once(CACHE / "openvino", lambda path: call(python, HERE / "peers/openvino_model.py", images, path))
+
+
+def openvino_default():
+    """bf16.xml of the default model."""
+    python = environment("openvino")
+    return once(CACHE / "openvino-default", lambda path: call(python, HERE / "peers/openvino_model.py", "default", path))
 
 
 def flat_index(build):

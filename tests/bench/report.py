@@ -134,6 +134,18 @@ def stages_section(workloads):
     return f"## Stages alone\n\n{table(head, rows)}\n\nDecoding is from bytes to the model's input; driftd's measures the image's properties, too.\n"
 
 
+def default_section(workloads):
+    rounds = figures_of(workloads, "default_model")
+    if not rounds:
+        return ""
+    rows = []
+    for batch in [size for size in rounds[0]["driftd"] if size in rounds[0]["openvino"]]:
+        ours, theirs = ([found[name][batch] for found in rounds] for name in ("driftd", "openvino"))
+        rows.append([batch, middle(ours), middle(theirs), middle(a / b for a, b in zip(ours, theirs, strict=True))])
+    head = ("images", "driftd, ms each", "openvino, ms each", "x openvino's time")
+    return f"## Default model, bf16\n\n{table(head, rows)}\n\nEfficientNet-Lite0 with four pools, on all cores; medians of {len(rounds)} rounds in turn, ratios within a round.\n"
+
+
 def audit_bounds(workloads):
     """ms an image of a batch audit that cannot be avoided, by contestant."""
     stages, score = figures_of(workloads, "stages") or {}, figures_of(workloads, "score") or {}
@@ -240,6 +252,7 @@ def write(result, page):
         HEAD.format(machine=result["machine"]["text"], date=result["date"], figure=figure.name),
         score_section(workloads),
         stages_section(workloads),
+        default_section(workloads),
         audit_section(workloads),
         plain_section(opened, "open", "Constant rate, latency from when a request was due",
                       ("contestant", "of its closed loop", "req/s asked", "req/s", "p50 ms", "p99 ms", "largest ms", "errors"),

@@ -49,6 +49,19 @@ def stages(options, failures):
     return {name: figures for name, figures in found.items() if figures}
 
 
+def default_model(options, failures):
+    """Embedding with the default model, ours and OpenVINO's in turn, as often as score has rounds."""
+    folder = preparing.photographs() / SIZES[0]
+    ours = [options.build / "tests/bench/hot_path_bench", preparing.default_bundle(options.build), folder]
+    theirs = [preparing.environment("openvino"), HERE / "peers/stages.py", preparing.openvino_default() / "bf16.xml", folder]
+
+    def embed_ms(command):
+        return last_json(call(*command))["embed_ms"]
+
+    rounds = [named(failures, "default_model", lambda: {"driftd": embed_ms(ours), "openvino": embed_ms(theirs)}) for _ in range(options.rounds)]
+    return [found for found in rounds if found]
+
+
 def search(options, failures):
     """Searches alone: ours by kind and size, and libraries from PyPI at the largest size of ours that is asked for."""
     rows = ",".join(map(str, options.rows))
@@ -234,6 +247,6 @@ def files_mib(options, name):
 
 
 WORKLOADS = {
-    "stages": stages, "score": score, "audit": audit, "start": start, "open": constant_rate, "sizes": sizes,
+    "stages": stages, "default_model": default_model, "score": score, "audit": audit, "start": start, "open": constant_rate, "sizes": sizes,
     "concurrency": concurrency, "streams": streams, "search": search,
 }  # fmt: skip
