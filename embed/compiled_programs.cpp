@@ -20,7 +20,6 @@ namespace driftd::embed {
 namespace {
 
 using Loader = torch::inductor::AOTIModelPackageLoader;
-using Constants = std::unordered_map<std::string, at::Tensor>;
 
 // An AOTInductor file holds machine code; on a processor that lacks its instructions it would end the process.
 void require_processor(const std::filesystem::path& path) {
@@ -110,11 +109,10 @@ struct CompiledPrograms::Weights {
     }
   }
 
-  [[nodiscard]] bool same(const Constants& others) const {
-    return constants.size() == others.size() && std::ranges::all_of(others, [&](const auto& other) {
-             const auto mine = constants.find(other.first);
-             return mine != constants.end() && same_bits(mine->second, other.second);
-           });
+  // Null where there is none with the same bits.
+  [[nodiscard]] const at::Tensor* find(const std::string& name, const at::Tensor& weight) const {
+    const auto mine = constants.find(name);
+    return mine != constants.end() && same_bits(mine->second, weight) ? &mine->second : nullptr;
   }
 };
 
@@ -128,25 +126,37 @@ Program CompiledPrograms::load(const std::filesystem::path& path) {
     return weight.second.is_mkldnn() || weight.second.is_non_overlapping_and_dense();
   };
   const bool known = own.size() == runner.getConstantNamesToOriginalFQNs().size() && std::ranges::all_of(own, movable);
-  if (!known) {
-    weights_ = nullptr;
-  } else if (weights_ == nullptr || !weights_->same(own)) {
-    weights_ = std::make_shared<const Weights>(own);
-  }
-  if (weights_ != nullptr) {
-    auto constants = weights_->constants;
-    constexpr bool inactive = true;
-    constexpr bool all = true;
-    constexpr bool as_they_are = true;
-    loader->load_constants(constants, inactive, all, as_they_are);
-    runner.swap_constant_buffer();
-    runner.free_inactive_constant_buffer();
-  }
+  if (!known) return [loader](const at::Tensor& images) { return loader->run({images}).at(0); };
+  auto constants = shared(own);
+  constexpr bool inactive = true;
+  constexpr bool all = true;
+  constexpr bool as_they_are = true;
+  loader->load_constants(constants, inactive, all, as_they_are);
+  runner.swap_constant_buffer();
+  runner.free_inactive_constant_buffer();
   return [weights = weights_, loader](const at::Tensor& images) { return loader->run({images}).at(0); };
 }
 
-std::span<const std::byte> CompiledPrograms::weights() const {
-  return weights_ != nullptr ? std::span{weights_->bytes} : std::span<const std::byte>{};
+// Those of a program, each where another has it already, or else in a copy that others may use. A few differ: for some
+// layers oneDNN orders the weights of one batch size otherwise than those of another.
+CompiledPrograms::Constants CompiledPrograms::shared(const Constants& own) {
+  Constants found;
+  Constants missing;
+  for (const auto& [name, weight] : own) {
+    const at::Tensor* same = nullptr;
+    for (const auto& weights : weights_) same = same != nullptr ? same : weights->find(name, weight);
+    (same != nullptr ? found : missing).emplace(name, same != nullptr ? *same : weight);
+  }
+  if (missing.empty()) return found;
+  weights_.push_back(std::make_shared<const Weights>(missing));
+  found.insert(weights_.back()->constants.begin(), weights_.back()->constants.end());
+  return found;
+}
+
+std::vector<std::span<const std::byte>> CompiledPrograms::weights() const {
+  std::vector<std::span<const std::byte>> places;
+  for (const auto& weights : weights_) places.emplace_back(weights->bytes);
+  return places;
 }
 
 }  // namespace driftd::embed

@@ -1,5 +1,5 @@
-// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. Programs whose
-// weights are the same use one copy of them.
+// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. Weights
+// that are the same in several programs are in memory once.
 //
 // LibTorch copies weights to where malloc() puts them, which is 16 bytes behind the beginning of a page: reads of 64
 // bytes then take two lines of the cache each, and a convolution up to twice its time. The copy here begins where a
@@ -14,6 +14,9 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 namespace at {
 class Tensor;
@@ -31,14 +34,18 @@ class CompiledPrograms {
 
   [[nodiscard]] Program load(const std::filesystem::path& path);
 
-  // Of the program that was loaded last; empty where they had to stay where LibTorch keeps them.
-  [[nodiscard]] std::span<const std::byte> weights() const;
+  // Where the weights of all programs lie: for each what those before it lacked. Nothing where they had to stay where
+  // LibTorch keeps them.
+  [[nodiscard]] std::vector<std::span<const std::byte>> weights() const;
 
  private:
   struct Weights;
+  using Constants = std::unordered_map<std::string, at::Tensor>;
+
+  [[nodiscard]] Constants shared(const Constants& own);
 
   std::size_t runs_;
-  std::shared_ptr<const Weights> weights_;
+  std::vector<std::shared_ptr<const Weights>> weights_;
 };
 
 }  // namespace driftd::embed

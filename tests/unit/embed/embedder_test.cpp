@@ -211,16 +211,15 @@ TEST_CASE("a file that is no program is refused, and TorchScript stands in when 
 TEST_CASE("compiled programs share their weights, which begin where a line of the cache does") {
   CompiledPrograms programs{1};
   std::vector<Program> loaded;
-  std::set<const std::byte*> places;
   for (const auto& weights : tiny_bundle().weights) {
     if (weights.format != Bundle::WeightsFormat::aotinductor) continue;
     loaded.push_back(programs.load(weights.path));
-    CHECK_FALSE(programs.weights().empty());
-    places.insert(programs.weights().data());
   }
   CHECK(loaded.size() == 2);
+  const auto places = programs.weights();
   REQUIRE(places.size() == 1);
-  CHECK(reinterpret_cast<std::uintptr_t>(*places.begin()) % kCacheLine == 0);
+  CHECK(places.front().size() > 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(places.front().data()) % kCacheLine == 0);
 }
 
 TEST_CASE("loading leaves nothing in the temporary directory") {
