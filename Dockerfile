@@ -35,8 +35,8 @@ FROM debian:bookworm-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        ca-certificates libboost-json1.81.0 libgomp1 libjpeg62-turbo libopenblas0-openmp libopencv-core406 libopencv-imgproc406 libpng16-16 \
-        libprometheus-cpp-core1.0 libsqlite3-0 libssl3 libstdc++6 libwebp7 \
+        ca-certificates libboost-json1.81.0 libgomp1 libjemalloc2 libjpeg62-turbo libopenblas0-openmp libopencv-core406 libopencv-imgproc406 \
+        libpng16-16 libprometheus-cpp-core1.0 libsqlite3-0 libssl3 libstdc++6 libwebp7 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/driftd --create-home driftd
 

@@ -5,7 +5,6 @@
 #include "api/commands/command.hpp"
 #include "api/version.hpp"
 #include "core/error.hpp"
-#include "core/memory.hpp"
 #include "core/thread.hpp"
 
 namespace {
@@ -33,7 +32,6 @@ int exit_code_of(driftd::Errc code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  driftd::limit_heaps();
   driftd::name_thread("driftd");  // after its second start (first_start.cpp) the process has the name "exe"
   CLI::App app{"driftd: a vector store and data-drift monitor for image models", "driftd"};
   app.set_version_flag("--version", std::string{"driftd "} + driftd::api::kVersion);

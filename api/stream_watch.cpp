@@ -137,7 +137,6 @@ void StreamWatch::schedule() {
       trials_.look();
       evidence_.look();
       save();
-      (void)heap_trim_.look(processor_seconds());
     } catch (const std::exception& failure) {
       log(LogLevel::error, "windows or alerts could not be saved; they will be tried again",
           {{"reason", failure.what()}});

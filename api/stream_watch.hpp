@@ -30,7 +30,6 @@
 #include "api/scoring_service.hpp"
 #include "api/shadow.hpp"
 #include "api/webhook_sender.hpp"
-#include "core/memory.hpp"
 #include "drift/feedback.hpp"
 #include "drift/monitor.hpp"
 #include "drift/recent_window.hpp"
@@ -86,7 +85,6 @@ class StreamWatch {
   // Confined to the background thread, and then to who calls save()
   boost::asio::steady_timer tick_;
   const std::chrono::milliseconds interval_;
-  HeapTrim heap_trim_;
   std::map<std::string, std::uint64_t, std::less<>> saved_images_;  // by stream, at most streams.max_streams
 };
 

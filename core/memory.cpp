@@ -2,21 +2,18 @@
 
 #include <elf.h>
 #include <link.h>
-#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <span>
-#include <thread>
+
+// jemalloc's; absent from a build with sanitizers, which have a heap of their own.
+extern "C" [[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_size, void* set, std::size_t size);
 
 namespace driftd {
 namespace {
-
-constexpr double kRest = 0.05;  // seconds of processor time between two looks: less is bookkeeping
 
 // Code that the loader changed differs from its file: those pages cannot be had again.
 bool has_changed_code(const dl_phdr_info& file) {
@@ -44,30 +41,29 @@ int release_pages(dl_phdr_info* file, std::size_t, void*) {
   return 0;
 }
 
+// "arena.4096" is every arena: MALLCTL_ARENAS_ALL.
+void release_free_memory() {
+  if (mallctl == nullptr) return;
+  (void)mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+  (void)mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);
+}
+
 }  // namespace
 
-void limit_heaps() {
-  (void)::mallopt(M_ARENA_MAX, static_cast<int>(std::max(2U, std::thread::hardware_concurrency())));
+std::size_t allocated_bytes() {
+  if (mallctl == nullptr) return 0;
+  std::uint64_t epoch = 1;  // statistics are gathered when it is set
+  std::size_t size = sizeof(epoch);
+  (void)mallctl("epoch", &epoch, &size, &epoch, sizeof(epoch));
+  std::size_t bytes = 0;
+  size = sizeof(bytes);
+  (void)mallctl("stats.allocated", &bytes, &size, nullptr, 0);
+  return bytes;
 }
 
 void release_start_up_memory() {
-  (void)::malloc_trim(0);
+  release_free_memory();
   (void)::dl_iterate_phdr(release_pages, nullptr);
-}
-
-bool HeapTrim::look(double processor_seconds) {
-  const bool works = processor_seconds - before_ > kRest;
-  const bool due = works || worked_;
-  before_ = processor_seconds;
-  worked_ = works;
-  if (due) (void)::malloc_trim(0);
-  return due;
-}
-
-double processor_seconds() {
-  timespec used{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
 }
 
 }  // namespace driftd

@@ -4,6 +4,7 @@ packages=(
   ca-certificates curl git g++ cmake ninja-build pkg-config dpkg-dev python3 python3-venv python3-dev
   libboost1.81-dev libboost-json1.81-dev libcli11-dev libsqlite3-dev libssl-dev prometheus-cpp-dev
   libopencv-core-dev libopencv-imgproc-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libopenblas-openmp-dev
+  libjemalloc-dev
   dataset-fashion-mnist
 )
 test_packages=(catch2 chromium strace)

@@ -8,7 +8,6 @@
 // long this machine takes just to read, on all cores, the bytes that one query reads.
 #include <faiss/IndexFlat.h>
 #include <faiss/utils/distances.h>
-#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include <vector>
 
 #include "core/crew.hpp"
+#include "core/memory.hpp"
 #include "drift/scores/rules.hpp"
 #include "drift/statistics.hpp"
 #include "index/ann.hpp"
@@ -67,11 +67,6 @@ struct Row {  // of the table
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::size_t allocated_bytes() {
-  const auto info = ::mallinfo2();
-  return info.uordblks + info.hblkhd;
 }
 
 // Eight registers, so that nothing but the memory is waited for.

@@ -212,7 +212,7 @@ def test_200_mb_that_are_no_body_cost_no_memory(server, start, endless):
 @pytest.fixture
 def plain_allocator(monkeypatch):
     """Memory stays untouched until the service touches it: CTest's allocator writes to all it hands out."""
-    monkeypatch.delenv("MALLOC_PERTURB_", raising=False)
+    monkeypatch.delenv("MALLOC_CONF", raising=False)
 
 
 def test_a_claimed_body_is_not_paid_for_before_it_arrives(plain_allocator, server):

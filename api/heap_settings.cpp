@@ -1,0 +1,25 @@
+// Settings of the heap, jemalloc's. A user's own, in MALLOC_CONF, stand.
+//
+// Memory that is free goes back to the system even where no thread asks for any (background_thread), but by and by:
+// left alone, jemalloc gives back at once what is free in pieces of 8 MiB or more (oversize_threshold), as a batch's
+// feature maps are, and each run of the default model paid for it by 2,500 page faults, a third of its time. The first
+// heap is made before jemalloc has read its settings, and has to be told.
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+// Absent from a build with sanitizers, which have a heap of their own.
+[[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_size, void* set, std::size_t size);
+
+extern const char* malloc_conf;
+const char* malloc_conf = "background_thread:true,oversize_threshold:0";
+}
+
+namespace {
+
+[[gnu::constructor]] void tell_first_heap() {
+  std::size_t never = SIZE_MAX;
+  if (mallctl != nullptr) (void)mallctl("arena.0.oversize_threshold", nullptr, nullptr, &never, sizeof(never));
+}
+
+}  // namespace
