@@ -285,7 +285,7 @@ class Batcher::Impl {
   Clock::time_point last_answer_;               // guarded by mutex_
   Clock::time_point first_is_back_ = kPresent;  // by then, from what it delivers; guarded by mutex_
   Clock::time_point last_start_;                // of a run; guarded by mutex_
-  std::size_t last_count_ = 0;                  // images in it; guarded by mutex_
+  std::size_t last_count_ = 0;                  // images in it and behind it; guarded by mutex_
   Clock::duration last_run_{};                  // guarded by mutex_
   bool stopping_ = false;                       // guarded by mutex_
   std::vector<std::thread> threads_;            // last: they use all of the above

@@ -30,8 +30,8 @@ class Batcher {
   };
   // Called once for each accepted job; must return quickly. On failure embedding is empty and error set.
   using Callback = std::function<void(std::vector<float> embedding, std::exception_ptr error, Timing timing)>;
-  // Calls what it is given, at once or later: the callbacks of all jobs of a run. idle: no image
-  // waits, so the thread may stay away for a while.
+  // Calls what it is given, at once or later: the callbacks of all jobs of a run. idle: no image waits, so the thread
+  // may stay away for a while.
   using Deliver = std::function<void(std::function<void()> callbacks, bool idle)>;
 
   // deliver: called on the batcher's threads; left out, callbacks run there.

@@ -128,6 +128,7 @@ DRIFTD_VNNI std::uint64_t all_vnni(const SketchBlock& rows, const SketchQuery* q
 // A tile has 16 rows of 64 bytes: sixteen quads of sixteen rows of a sketch, or those of sixteen queries, or as many
 // sums. Tiles 0 to 3 are sums, 4 rows, 5 queries; 6 and 7 rows and queries for what is left of the quads.
 constexpr std::size_t kTileQuads = 16;
+constexpr std::size_t kTileSums = kSketchRows * kSketchTile;
 
 DRIFTD_AMX void begin_amx(std::size_t quads) {
   struct alignas(64) {
@@ -160,7 +161,7 @@ DRIFTD_AMX void multiply(const std::uint8_t* rows, const std::int32_t* codes, st
   if constexpr (kTiles > 3) _tile_zero(3);
   std::size_t j = 0;
 #define DRIFTD_MULTIPLY(sum, row_tile, query_tile)            \
-  if constexpr (kTiles > sum) {                               \
+  if constexpr (kTiles > (sum)) {                             \
     _tile_loadd(query_tile, codes + j + (sum) * next, bytes); \
     _tile_dpbsud(sum, query_tile, row_tile);                  \
   }
@@ -181,9 +182,9 @@ DRIFTD_AMX void multiply(const std::uint8_t* rows, const std::int32_t* codes, st
   }
 #undef DRIFTD_MULTIPLY
   _tile_stored(0, sums, 64);
-  if constexpr (kTiles > 1) _tile_stored(1, sums + 256, 64);
-  if constexpr (kTiles > 2) _tile_stored(2, sums + 512, 64);
-  if constexpr (kTiles > 3) _tile_stored(3, sums + 768, 64);
+  if constexpr (kTiles > 1) _tile_stored(1, sums + kTileSums, 64);
+  if constexpr (kTiles > 2) _tile_stored(2, sums + 2 * kTileSums, 64);
+  if constexpr (kTiles > 3) _tile_stored(3, sums + 3 * kTileSums, 64);
   asm volatile("" : : : "memory");
 }
 
@@ -216,7 +217,7 @@ std::vector<SketchKernel> usable() {
   std::vector<SketchKernel> kernels;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni")) {
-    if (amx_is_ours()) kernels.push_back({"amx", true, 64, amx, begin_amx, end_amx});
+    if (amx_is_ours()) kernels.push_back({"amx", true, kSketchQueries, amx, begin_amx, end_amx});
     kernels.push_back({"avx512vnni", true, 8, all_vnni<false>, nullptr, nullptr});
   }
 #endif

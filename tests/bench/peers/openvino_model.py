@@ -16,8 +16,13 @@ from openvino.preprocess import PrePostProcessor
 from picture import MEAN, STD, read_picture
 from resnet18 import resnet18
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
+from export_model import DEFAULT_MODEL, DEFAULT_POOLS
+from exporting.embedding import FeatureMaps, unit_pool
+from exporting.sources import default_model
+from exporting.taps import find_taps
+
 CALIBRATION_IMAGES = 128
-DEFAULT_POOLS = ("s8", "s16", "s32", "head")
 
 
 class Embed(torch.nn.Module):
@@ -34,17 +39,11 @@ class DefaultEmbed(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
-        from exporting.embedding import FeatureMaps, unit_pool
-        from exporting.sources import default_model
-        from exporting.taps import find_taps
-
         model = default_model().float().eval().requires_grad_(False)
-        self.maps = FeatureMaps(model, find_taps(model, DEFAULT_POOLS, None, 224))
-        self.unit_pool = unit_pool
+        self.maps = FeatureMaps(model, find_taps(model, DEFAULT_POOLS.split(","), None, 224))
 
     def forward(self, images):
-        return torch.cat([self.unit_pool(maps) for maps in self.maps(images)], 1)
+        return torch.cat([unit_pool(maps) for maps in self.maps(images)], 1)
 
 
 def with_preprocessing(model, mean=MEAN, std=STD):
@@ -69,7 +68,7 @@ def calibration_set(folder):
 def main(folder, out):
     pathlib.Path(out).mkdir(parents=True)
     if folder == "default":
-        model = with_preprocessing(read_network(DefaultEmbed()), (127 / 255,) * 3, (128 / 255,) * 3)
+        model = with_preprocessing(read_network(DefaultEmbed()), **DEFAULT_MODEL)
         return openvino.save_model(model, f"{out}/bf16.xml", compress_to_fp16=False)
     images = list(calibration_set(folder))
     quantised = nncf.quantize(read_network(Embed()), nncf.Dataset(images), subset_size=len(images))
