@@ -196,7 +196,7 @@ TINY = ["--factory", "tiny_model:tiny"]
 
 def test_programs_are_compiled_for_one_image_and_for_four_unless_told_otherwise():
     parse = export_script.export_model.parse
-    assert parse(["--out", "x", *TINY]).batches == [1, 4]
+    assert parse(["--out", "x", *TINY]).batches == [1, 2, 4]
     assert parse(["--out", "x", *TINY, "--batches", "2,16"]).batches == [2, 16]
 
 
