@@ -1,6 +1,6 @@
 // How much memory stays with the process. For programs that live long; nothing depends on it but what an operator sees.
 //
-// The heap is jemalloc's. It gives free memory back to the system by itself, within some ten seconds. A user's
+// The heap is jemalloc's. It gives free memory back to the system by itself, within a second or two. A user's
 // MALLOC_CONF in the environment changes its settings. Functions are thread-safe.
 #pragma once
 

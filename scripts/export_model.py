@@ -61,8 +61,9 @@ DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}  
 # Largest accepted |difference| per component between a weights file and the golden embeddings.
 TOLERANCE = {"fp32": 5e-4, "bf16": 3e-2, "int8": 3e-2}
 GOLDEN_COUNT = 2
-# A lone image and what a core gets of a few that wait together, two or four: three are two and one. What LibTorch does once for each layer of a batch is shared
-# by four, most of what eight would gain; and four maps still stay in the cache, eight in float32 do not.
+# A lone image and what a core gets of a few that wait together, two or four: three are two and one. What LibTorch does once
+# for each layer of a batch is shared by four, most of what eight would gain; and four maps still stay in the cache, eight in
+# float32 do not.
 BATCHES = [1, 2, 4]
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 # What the weights of the default model were trained with, (pixel - 127) / 128. Nine photographs got a mean
