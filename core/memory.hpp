@@ -1,7 +1,7 @@
 // How much memory stays with the process. For programs that live long; nothing depends on it but what an operator sees.
 //
-// The heap is jemalloc's. It gives free memory back to the system by itself, within a second or two. A user's
-// MALLOC_CONF in the environment changes its settings. Functions are thread-safe.
+// The heap is jemalloc's (heap_settings.cpp). It gives free memory back to the system by itself, within a second or
+// two. A user's MALLOC_CONF in the environment changes its settings. Functions are thread-safe.
 #pragma once
 
 #include <cstddef>

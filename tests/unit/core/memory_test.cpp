@@ -1,5 +1,7 @@
 #include "core/memory.hpp"
 
+#include <sys/resource.h>
+
 #include <cstddef>
 #include <fstream>
 #include <memory>
@@ -51,4 +53,22 @@ TEST_CASE("memory that was freed goes back to the system") {
   CAPTURE(used, after);
   CHECK(after < used - static_cast<long>(kBytes / 1024 / 2));
   CHECK(allocated_bytes() < allocated + kBytes);
+}
+
+TEST_CASE("what is freed and asked for again at once is not paid for again, however large") {
+  if (allocated_bytes() == 0) {
+    WARN("skipped: sanitizers have a heap of their own");
+    return;
+  }
+  constexpr std::size_t kBytes = 16 << 20;
+  const auto faults = [] {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return used.ru_minflt;
+  };
+  const auto use = [] { CHECK(std::make_unique<std::vector<char>>(std::size_t{kBytes}, 'x')->back() == 'x'); };
+  use();
+  const long before = faults();
+  for (int time = 0; time < 10; ++time) use();
+  CHECK(faults() - before < static_cast<long>(10 * kBytes / 4096 / 4));
 }

@@ -8,8 +8,7 @@
 #include <cstdint>
 
 extern "C" {
-// Absent from a build with sanitizers, which have a heap of their own.
-[[gnu::weak]] int mallctl(const char* name, void* old, std::size_t* old_size, void* set, std::size_t size);
+int mallctl(const char* name, void* old, std::size_t* old_size, void* set, std::size_t size);
 
 extern const char* malloc_conf;
 const char* malloc_conf = "background_thread:true,dirty_decay_ms:1000,oversize_threshold:0";
@@ -19,7 +18,7 @@ namespace {
 
 [[gnu::constructor]] void tell_first_heap() {
   std::size_t never = SIZE_MAX;
-  if (mallctl != nullptr) (void)mallctl("arena.0.oversize_threshold", nullptr, nullptr, &never, sizeof(never));
+  (void)mallctl("arena.0.oversize_threshold", nullptr, nullptr, &never, sizeof(never));
 }
 
 }  // namespace
