@@ -4,15 +4,12 @@
 // for any (background_thread). Not sooner: jemalloc gives back at once what is free in pieces of 8 MiB or more
 // (oversize_threshold), as a batch's feature maps are, and each run of the default model paid for it by 2,500 page
 // faults, a third of its time. The first heap is made before jemalloc has read its settings, and has to be told.
+#include <jemalloc/jemalloc.h>
+
 #include <cstddef>
 #include <cstdint>
 
-extern "C" {
-int mallctl(const char* name, void* old, std::size_t* old_size, void* set, std::size_t size);
-
-extern const char* malloc_conf;
 const char* malloc_conf = "background_thread:true,dirty_decay_ms:1000,oversize_threshold:0";
-}
 
 namespace {
 
