@@ -126,15 +126,22 @@ Program CompiledPrograms::load(const std::filesystem::path& path) {
     return weight.second.is_mkldnn() || weight.second.is_non_overlapping_and_dense();
   };
   const bool known = own.size() == runner.getConstantNamesToOriginalFQNs().size() && std::ranges::all_of(own, movable);
-  if (!known) return [loader](const at::Tensor& images) { return loader->run({images}).at(0); };
-  auto constants = shared(own);
-  constexpr bool inactive = true;
-  constexpr bool all = true;
-  constexpr bool as_they_are = true;
-  loader->load_constants(constants, inactive, all, as_they_are);
-  runner.swap_constant_buffer();
-  runner.free_inactive_constant_buffer();
+  if (known) {
+    auto constants = shared(own);
+    constexpr bool inactive = true;
+    constexpr bool all = true;
+    constexpr bool as_they_are = true;
+    loader->load_constants(constants, inactive, all, as_they_are);
+    runner.swap_constant_buffer();
+    runner.free_inactive_constant_buffer();
+  }
   return [weights = weights_, loader](const at::Tensor& images) { return loader->run({images}).at(0); };
+}
+
+const at::Tensor* CompiledPrograms::find(const std::string& name, const at::Tensor& weight) const {
+  for (const auto& weights : weights_)
+    if (const at::Tensor* same = weights->find(name, weight)) return same;
+  return nullptr;
 }
 
 // Those of a program, each where another has it already, or else in a copy that others may use. A few differ: for some
@@ -143,9 +150,10 @@ CompiledPrograms::Constants CompiledPrograms::shared(const Constants& own) {
   Constants found;
   Constants missing;
   for (const auto& [name, weight] : own) {
-    const at::Tensor* same = nullptr;
-    for (const auto& weights : weights_) same = same != nullptr ? same : weights->find(name, weight);
-    (same != nullptr ? found : missing).emplace(name, same != nullptr ? *same : weight);
+    if (const at::Tensor* same = find(name, weight))
+      found.emplace(name, *same);
+    else
+      missing.emplace(name, weight);
   }
   if (missing.empty()) return found;
   weights_.push_back(std::make_shared<const Weights>(missing));

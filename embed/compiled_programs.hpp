@@ -1,5 +1,5 @@
-// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. Weights
-// that are the same in several programs are in memory once.
+// The AOTInductor programs of a bundle: one for each batch size, each file with all the weights in it. Weights that
+// are the same in several programs are in memory once.
 //
 // LibTorch copies weights to where malloc() puts them, which is 16 bytes behind the beginning of a page: reads of 64
 // bytes then take two lines of the cache each, and a convolution up to twice its time. The copy here begins where a
@@ -42,6 +42,7 @@ class CompiledPrograms {
   struct Weights;
   using Constants = std::unordered_map<std::string, at::Tensor>;
 
+  [[nodiscard]] const at::Tensor* find(const std::string& name, const at::Tensor& weight) const;  // null: nowhere
   [[nodiscard]] Constants shared(const Constants& own);
 
   std::size_t runs_;
