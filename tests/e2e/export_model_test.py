@@ -194,7 +194,7 @@ def test_the_preprocessing_asked_for_is_recorded(export, tmp_path):
 TINY = ["--factory", "tiny_model:tiny"]
 
 
-def test_programs_are_compiled_for_one_image_and_for_four_unless_told_otherwise():
+def test_programs_are_compiled_for_one_image_two_and_four_unless_told_otherwise():
     parse = export_script.export_model.parse
     assert parse(["--out", "x", *TINY]).batches == [1, 2, 4]
     assert parse(["--out", "x", *TINY, "--batches", "2,16"]).batches == [2, 16]

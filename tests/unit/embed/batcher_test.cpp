@@ -29,7 +29,7 @@ float number_in(const Image& image) {
 constexpr int kPoison = 65'000;
 
 // Doubles each number. A gate, when given, holds back the first batch; kPoison makes the batch fail.
-class FakeEmbedder final : public Embedder {
+class FakeEmbedder : public Embedder {
  public:
   explicit FakeEmbedder(std::shared_future<void> gate = {}, std::promise<void>* started = nullptr)
       : gate_{std::move(gate)}, started_{started} {}
@@ -380,16 +380,9 @@ TEST_CASE(
 }
 
 TEST_CASE("a failure of the model reaches only the images of its piece") {
-  struct OneByOne final : Embedder {
-    explicit OneByOne(std::shared_future<void> g) : gate{std::move(g)} {}
-    Matrix embed(std::span<const Image> images) override { return embed_alone(images); }
-    Matrix embed_alone(std::span<const Image> images) override {
-      gate.wait();
-      return FakeEmbedder{}.embed(images);
-    }
-    [[nodiscard]] std::size_t threads() const override { return 1; }
+  struct OneByOne final : FakeEmbedder {
+    using FakeEmbedder::FakeEmbedder;
     [[nodiscard]] std::size_t preferred_batch() const override { return 1; }
-    std::shared_future<void> gate;
   };
   std::promise<void> gate;
   Batcher batcher{std::make_unique<OneByOne>(gate.get_future().share()), 8};
