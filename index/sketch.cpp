@@ -14,12 +14,12 @@
 #include "core/crew.hpp"
 #include "index/sketch_codes.hpp"
 #include "index/sketch_plan.hpp"
+#include "index/sketch_query.hpp"
 
 namespace driftd::index {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kRounding = 1e-6F;  // of a squared distance from two norms and a product, as a share of the norms
 constexpr std::size_t kCentreRows = 4096;   // enough for a mean
 constexpr std::size_t kPass = 64;           // queries that share one pass
 constexpr std::size_t kMostKept = 1 << 14;  // rows for one query and thread
@@ -31,23 +31,7 @@ std::size_t whole_blocks(std::size_t rows) {
   return (rows + kSketchRows - 1) / kSketchRows * kSketchRows;
 }
 
-// Squared L2 distances of 512 values are off by 1e-6 or so, whichever way they are summed.
-float rounding_of_scan(std::size_t dimension) {
-  return 1e-7F * (16 + static_cast<float>(dimension) / 16);
-}
-
 }  // namespace
-
-struct Sketch::Query {
-  SketchQuery coded;
-  float error = kInfinity;
-  float rounding = 0;  // of the scan that compares what is left
-
-  // A row whose `least` is above it is certainly farther than one whose upper bound is `upper`.
-  [[nodiscard]] float limit_of(float upper) const { return (upper + error) * (1 + rounding) + error; }
-  // What a scan finds for such a row is not below it.
-  [[nodiscard]] float no_nearer(float least) const { return std::max(0.F, least - error) * (1 - rounding); }
-};
 
 // While it lives, the calling thread may compare with a kernel.
 class Sketch::Turn {
@@ -112,6 +96,7 @@ Sketch::Sketch(std::span<const Cell> cells, const SketchKernel& kernel)
   cells_.push_back(static_cast<std::uint32_t>(rows_.size() / kSketchRows));
   make_room(rows_.size());
   cores().each(cells.size(), [&](std::size_t c) { code_rows(cells[c].vectors, cells_[c] * kSketchRows); });
+  learn_error(0);
 }
 
 void Sketch::set_centre(std::span<const Cell> cells) {
@@ -149,6 +134,16 @@ void Sketch::add(MatrixView rows) {
     const auto some = std::min(kRowsATime, rows.rows - from);
     code_rows({some, rows.cols, rows.row(from).data()}, first + from);
   });
+  learn_error(first);
+}
+
+// Of the rows in the places from `first` on.
+void Sketch::learn_error(std::size_t first) {
+  for (const auto error : std::span{error_}.subspan(first)) {
+    if (error == 0 || !std::isfinite(error)) continue;  // no row at all, or none like the others
+    ++learned_;
+    usual_error_ += (error - usual_error_) / static_cast<float>(learned_);
+  }
 }
 
 // places: a multiple of kSketchRows.
@@ -166,7 +161,7 @@ void Sketch::code_rows(MatrixView rows, std::size_t place) {
     std::ranges::transform(row, centre_, centred.begin(), std::minus{});
     const auto coded = sketch_codes(centred, codes.data());
     scale_[place] = coded.scale;
-    norm_[place] = coded.norm * (1 - kRounding);
+    norm_[place] = coded.norm * (1 - kSketchRounding);
     error_[place] = coded.error;
     auto* out = codes_.data() + (place / kSketchRows * quads_ * kSketchRows + place % kSketchRows) * 4;
     for (std::size_t quad = 0; quad < quads_; ++quad)
@@ -185,30 +180,11 @@ SketchBlock Sketch::block(std::size_t number) const {
   return {codes_.data() + row * quads_ * 4, scale_.data() + row, norm_.data() + row, error_.data() + row};
 }
 
-Sketch::Query Sketch::query(std::span<const float> values, std::span<std::int32_t> quads) const {
-  std::vector<float> centred(quads_ * 4);
-  std::vector<std::uint8_t> codes(quads_ * 4);
-  for (std::size_t j = 0; j < values.size(); ++j) centred[j] = values[j] - centre_[j];
-  const auto coded = sketch_codes(centred, codes.data());
-  std::int32_t total = 0;
-  for (std::size_t j = 0; j < codes.size(); ++j) {
-    const auto value = static_cast<std::int8_t>(codes[j] - kSketchMiddle);
-    total += value;
-    std::memcpy(reinterpret_cast<char*>(quads.data()) + j, &value, 1);
-  }
-  return {.coded = {.bias = kSketchMiddle * total,
-                    .twice_scale = 2 * coded.scale,
-                    .norm = coded.norm * (1 - kRounding),
-                    .limit = kInfinity},
-          .error = coded.error,
-          .rounding = rounding_of_scan(centre_.size())};
-}
-
 // What one thread compares, and what it has found.
 class Sketch::Reader {
  public:
-  // codes: those of the queries, one after the other.
-  Reader(const Sketch& sketch, std::span<const Query> queries, std::span<const std::int32_t> codes, std::size_t k,
+  // codes: two rows for each query.
+  Reader(const Sketch& sketch, std::span<const CodedQuery> queries, std::span<const std::int32_t> codes, std::size_t k,
          const RowMask* allowed)
       : sketch_{sketch},
         queries_{queries},
@@ -216,7 +192,7 @@ class Sketch::Reader {
         allowed_{allowed},
         found_(queries.size(), Shortlist{k}),
         asked_(queries.size()),
-        asked_codes_((queries.size() + kSketchTile) * sketch.quads_) {}
+        asked_codes_((2 * queries.size() + kSketchTile) * sketch.quads_) {}
 
   void read(const SketchTask& task) {
     gather(task.queries);
@@ -226,16 +202,44 @@ class Sketch::Reader {
   [[nodiscard]] Shortlist& found(std::size_t query) { return found_[query]; }
 
  private:
-  // The queries that ask, one after the other.
+  // Queries that a kernel compares at once: `fine` of them, the first, have two rows of codes, which are in order.
+  struct Group {
+    std::size_t first;
+    std::size_t count;
+    std::size_t fine;
+    const std::int32_t* codes;
+  };
+
   void gather(std::span<const std::uint32_t> asking) {
     if (asking.data() == asking_.data() && asking.size() == asking_.size()) return;
     asking_ = asking;
-    const auto quads = sketch_.quads_;
-    for (std::size_t i = 0; i < asking.size(); ++i) {
-      asked_[i] = queries_[asking[i]].coded;
-      asked_[i].limit = found_[asking[i]].limit;
-      std::ranges::copy(codes_.subspan(asking[i] * quads, quads), &asked_codes_[i * quads]);
+    numbers_.assign(asking.begin(), asking.end());
+    std::ranges::partition(numbers_, [&](auto q) { return queries_[q].fine; });
+    groups_.clear();
+    auto* codes = asked_codes_.data();
+    for (std::size_t first = 0; first < numbers_.size(); first += groups_.back().count) {
+      groups_.push_back(group(first, codes));
+      const auto& [_, count, fine, begin] = groups_.back();
+      for (std::size_t i = 0; i < count + fine; ++i, codes += sketch_.quads_) {
+        const auto row = i < count ? 2 * numbers_[first + i] : 2 * numbers_[first + i - count] + 1;
+        std::ranges::copy(codes_.subspan(row * sketch_.quads_, sketch_.quads_), codes);
+      }
     }
+    for (std::size_t i = 0; i < numbers_.size(); ++i) {
+      asked_[i] = queries_[numbers_[i]].coded;
+      asked_[i].limit = found_[numbers_[i]].limit;
+    }
+  }
+
+  // As many as a kernel takes, from `first` on.
+  [[nodiscard]] Group group(std::size_t first, const std::int32_t* codes) const {
+    Group some{first, 0, 0, codes};
+    for (; first + some.count < numbers_.size(); ++some.count) {
+      const std::size_t fine = queries_[numbers_[first + some.count]].fine ? 1 : 0;
+      if (some.count + some.fine + 1 + fine > sketch_.kernel_.queries) break;
+      some.fine += fine;
+    }
+    return some;
   }
 
   void compare(std::size_t number) {
@@ -243,10 +247,8 @@ class Sketch::Reader {
     const auto block = sketch_.block(number);
     alignas(kCacheLine) float squared[kSketchQueries * kSketchRows];
     std::uint16_t close[kSketchQueries];
-    for (std::size_t first = 0; first < asking_.size(); first += kernel.queries) {
-      const auto count = std::min(kernel.queries, asking_.size() - first);
-      auto some = kernel.compare(block, &asked_[first], &asked_codes_[first * sketch_.quads_], count, sketch_.quads_,
-                                 squared, close);
+    for (const auto& [first, count, fine, codes] : groups_) {
+      auto some = kernel.compare(block, &asked_[first], count, fine, codes, sketch_.quads_, squared, close);
       for (; some != 0; some &= some - 1) {
         const auto q = static_cast<std::size_t>(std::countr_zero(some));
         offer(number, block, first + q, squared + q * kSketchRows, close[q]);
@@ -256,14 +258,14 @@ class Sketch::Reader {
 
   // Adds the rows of a block that may be among the nearest to what was found for the query that asks as number `q`.
   void offer(std::size_t number, const SketchBlock& block, std::size_t q, const float* squared, unsigned close) {
-    const auto& query = queries_[asking_[q]];
-    auto& list = found_[asking_[q]];
+    const auto& query = queries_[numbers_[q]];
+    auto& list = found_[numbers_[q]];
     for (; close != 0 && !list.crowded; close &= close - 1) {
       const auto r = static_cast<std::size_t>(std::countr_zero(close));
       const auto row = sketch_.row_at(number * kSketchRows + r);
       if (row < 0 || (allowed_ != nullptr && !allowed_->test(static_cast<std::size_t>(row)))) continue;
       const float estimate = std::max(0.F, squared[r]);
-      const float above = std::sqrt(estimate + 3 * kRounding * (block.norm[r] + query.coded.norm));
+      const float above = std::sqrt(estimate + 3 * kSketchRounding * (block.norm[r] + query.coded.norm));
       list.offer({std::sqrt(estimate) - block.error[r], row}, above + block.error[r]);
       if (list.most.size() < list.k) continue;
       list.limit = asked_[q].limit = query.limit_of(list.most.front());
@@ -274,11 +276,13 @@ class Sketch::Reader {
   }
 
   const Sketch& sketch_;
-  const std::span<const Query> queries_;
+  const std::span<const CodedQuery> queries_;
   const std::span<const std::int32_t> codes_;
   const RowMask* allowed_;
   std::vector<Shortlist> found_;
   std::span<const std::uint32_t> asking_;
+  std::vector<std::uint32_t> numbers_;  // of those that ask, the fine ones first
+  std::vector<Group> groups_;
   std::vector<SketchQuery> asked_;
   std::vector<std::int32_t, HugePageAllocator<std::int32_t>> asked_codes_;  // and what kernels read behind them
 };
@@ -312,11 +316,12 @@ std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, 
 // One pass. False where there are too many candidates.
 bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
                     std::span<std::vector<Candidate>> out) const {
-  std::vector<std::int32_t> quads(queries.rows * quads_);
-  std::vector<Query> coded;
+  std::vector<std::int32_t> codes(2 * queries.rows * quads_);
+  std::vector<CodedQuery> coded;
   for (std::size_t q = 0; q < queries.rows; ++q)
-    coded.push_back(query(queries.row(q), std::span{quads}.subspan(q * quads_, quads_)));
-  if (std::ranges::any_of(coded, [](const Query& query) { return !std::isfinite(query.error); })) return false;
+    coded.push_back(
+        code_query(queries.row(q), centre_, usual_error_, std::span{codes}.subspan(2 * q * quads_, 2 * quads_)));
+  if (std::ranges::any_of(coded, [](const CodedQuery& query) { return !std::isfinite(query.error); })) return false;
 
   const auto blocks = scale_.size() / kSketchRows;
   const auto plan = chosen.empty() ? SketchPlan{queries.rows, blocks} : SketchPlan{queries.rows, chosen, cells_};
@@ -325,7 +330,7 @@ bool Sketch::search(MatrixView queries, std::size_t k, const RowMask* allowed, s
   std::atomic<std::size_t> next{0};
   cores().each(readers.size(), [&](std::size_t member) {
     const Turn turn{kernel_, quads_};
-    auto& reader = readers[member].emplace(*this, coded, quads, k, allowed);
+    auto& reader = readers[member].emplace(*this, coded, codes, k, allowed);
     for (auto t = next++; t < tasks.size(); t = next++) reader.read(tasks[t]);
   });
   for (std::size_t q = 0; q < queries.rows; ++q) {

@@ -3,8 +3,8 @@
 // is read for it: the vector approximation file of Weber, Schek and Blott (VLDB 1998).
 //
 // A row's bytes are its difference to the centre, in steps of the row's own; how far they are from the row is kept,
-// too, and by the triangle inequality bounds every distance from both sides. A query is turned into bytes in the same
-// way.
+// too, and by the triangle inequality bounds every distance from both sides. Queries are turned into bytes, too
+// (index/sketch_query.hpp).
 //
 // Rows may lie in cells, of which a query reads some.
 //
@@ -58,7 +58,6 @@ class Sketch {
 
  private:
   using Candidate = std::pair<float, std::int64_t>;  // a row is no nearer than that
-  struct Query;
   class Turn;
   struct Shortlist;
   class Reader;
@@ -66,9 +65,9 @@ class Sketch {
   void set_centre(std::span<const Cell> cells);
   void make_room(std::size_t places);
   void code_rows(MatrixView rows, std::size_t place);
+  void learn_error(std::size_t first);
   [[nodiscard]] std::int64_t row_at(std::size_t place) const;
   [[nodiscard]] SketchBlock block(std::size_t number) const;
-  [[nodiscard]] Query query(std::span<const float> values, std::span<std::int32_t> quads) const;
   bool search(MatrixView queries, std::size_t k, const RowMask* allowed, std::span<const std::int64_t> chosen,
               std::span<std::vector<Candidate>> out) const;
 
@@ -82,6 +81,8 @@ class Sketch {
   std::vector<float> scale_;
   std::vector<float> norm_;   // squared, a little less than it is
   std::vector<float> error_;  // a little more than it is
+  std::size_t learned_ = 0;
+  float usual_error_ = 0;  // their mean
 };
 
 }  // namespace driftd::index

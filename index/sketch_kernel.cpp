@@ -16,22 +16,30 @@ std::uint64_t bit(std::size_t query, bool set) {
   return std::uint64_t{set} << query;
 }
 
-std::uint64_t portable(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* query_codes,
-                       std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
+std::int32_t product(const std::uint8_t* row, const std::int32_t* query, std::size_t quads) {
+  std::int32_t sum = 0;
+  for (std::size_t j = 0; j < quads; ++j) {
+    std::int8_t values[4];
+    std::memcpy(values, query + j, sizeof(values));
+    const auto* codes = row + j * kSketchRows * 4;
+    for (std::size_t i = 0; i < 4; ++i) sum += std::int32_t{codes[i]} * values[i];
+  }
+  return sum;
+}
+
+std::uint64_t portable(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t fine,
+                       const std::int32_t* codes, std::size_t quads, float* squared, std::uint16_t* close) {
   std::uint64_t some = 0;
   for (std::size_t q = 0; q < count; ++q) {
     const auto& query = queries[q];
     close[q] = 0;
     for (std::size_t r = 0; r < kSketchRows; ++r) {
-      std::int32_t dot = -query.bias;
-      for (std::size_t j = 0; j < quads; ++j) {
-        std::int8_t values[4];
-        std::memcpy(values, query_codes + q * quads + j, sizeof(values));
-        const auto* codes = rows.codes + (j * kSketchRows + r) * 4;
-        for (std::size_t i = 0; i < 4; ++i) dot += std::int32_t{codes[i]} * values[i];
-      }
-      const float distance =
-          (rows.norm[r] + query.norm) - (query.twice_scale * rows.scale[r]) * static_cast<float>(dot);
+      const auto apart = [&](const SketchQuery::Codes& coded, std::size_t row_of_codes) {
+        const auto dot = product(rows.codes + r * 4, codes + row_of_codes * quads, quads) - coded.bias;
+        return (coded.twice_scale * rows.scale[r]) * static_cast<float>(dot);
+      };
+      float distance = (rows.norm[r] + query.norm) - apart(query.first, q);
+      if (q < fine) distance -= apart(query.rest, count + q);
       const float reach = query.limit + rows.error[r];
       squared[q * kSketchRows + r] = distance;
       if (distance <= reach * reach) close[q] = static_cast<std::uint16_t>(close[q] | 1U << r);
@@ -45,29 +53,39 @@ std::uint64_t portable(const SketchBlock& rows, const SketchQuery* queries, cons
 #define DRIFTD_VNNI [[gnu::target("avx512f,avx512vnni")]]
 #define DRIFTD_AMX [[gnu::target("avx512f,avx512vnni,amx-tile,amx-int8")]]
 
-// Sums of products into distances.
-struct Finish {
-  __m512 scale;
-  __m512 norm;
-  __m512 error;
+// Twice the product of sixteen rows and a query's codes.
+DRIFTD_VNNI [[gnu::always_inline]] inline void product(const SketchQuery::Codes& codes, const std::int32_t* sums,
+                                                       const float* scales, __m512& out) {
+  const auto dots = _mm512_sub_epi32(_mm512_load_si512(sums), _mm512_set1_epi32(codes.bias));
+  const auto factor = _mm512_mul_ps(_mm512_set1_ps(codes.twice_scale), _mm512_loadu_ps(scales));
+  out = _mm512_mul_ps(factor, __builtin_convertvector(reinterpret_cast<__v16si>(dots), __m512));
+}
 
-  DRIFTD_VNNI explicit Finish(const SketchBlock& rows)
-      : scale{_mm512_loadu_ps(rows.scale)}, norm{_mm512_loadu_ps(rows.norm)}, error{_mm512_loadu_ps(rows.error)} {}
-
-  // Whether a row is of interest; only then there are distances.
-  DRIFTD_VNNI [[gnu::always_inline]] bool operator()(const SketchQuery& query, __m512i dots, float* squared,
-                                                     std::uint16_t* close) const {
-    const auto factor = _mm512_mul_ps(_mm512_set1_ps(query.twice_scale), scale);
-    const auto apart = _mm512_mul_ps(factor, __builtin_convertvector(reinterpret_cast<__v16si>(dots), __m512));
-    const auto distance = _mm512_sub_ps(_mm512_add_ps(norm, _mm512_set1_ps(query.norm)), apart);
+// Sums of products, a line for each row of codes, into distances in their place.
+DRIFTD_VNNI std::uint64_t finish(const SketchBlock& rows, const SketchQuery* queries, std::size_t count,
+                                 std::size_t fine, float* squared, std::uint16_t* close) {
+  const auto norm = _mm512_loadu_ps(rows.norm);
+  const auto error = _mm512_loadu_ps(rows.error);
+  const auto* sums = reinterpret_cast<const std::int32_t*>(squared);
+  std::uint64_t some = 0;
+  for (std::size_t q = 0; q < count; ++q) {
+    const auto& query = queries[q];
+    __m512 apart;
+    product(query.first, sums + q * kSketchRows, rows.scale, apart);
+    auto distance = _mm512_sub_ps(_mm512_add_ps(norm, _mm512_set1_ps(query.norm)), apart);
+    if (q < fine) {
+      product(query.rest, sums + (count + q) * kSketchRows, rows.scale, apart);
+      distance = _mm512_sub_ps(distance, apart);
+    }
     const auto reach = _mm512_add_ps(_mm512_set1_ps(query.limit), error);
-    *close = _mm512_cmp_ps_mask(distance, _mm512_mul_ps(reach, reach), _CMP_LE_OQ);
-    if (*close == 0) [[likely]]
-      return false;
-    _mm512_storeu_ps(squared, distance);
-    return true;
+    close[q] = _mm512_cmp_ps_mask(distance, _mm512_mul_ps(reach, reach), _CMP_LE_OQ);
+    if (close[q] == 0) [[likely]]
+      continue;
+    _mm512_store_ps(squared + q * kSketchRows, distance);
+    some |= bit(q, true);
   }
-};
+  return some;
+}
 
 // Bytes of the next blocks that are fetched while these are compared. Processors with AMX read 20 to 35% more from
 // memory so; those without were not faster.
@@ -81,48 +99,29 @@ template <std::size_t kLines>
     _mm_prefetch(reinterpret_cast<const char*>(codes + kAhead + line * 64), _MM_HINT_T1);
 }
 
-template <bool kFetch, std::size_t kQueries>
-DRIFTD_VNNI std::uint64_t vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
-                               std::size_t quads, float* squared, std::uint16_t* close) {
-  __m512i dots[kQueries];
-#pragma GCC unroll 8
-  for (std::size_t q = 0; q < kQueries; ++q) dots[q] = _mm512_set1_epi32(-queries[q].bias);
+template <bool kFetch, std::size_t kCodes>
+DRIFTD_VNNI void vnni(const std::uint8_t* rows, const std::int32_t* codes, std::size_t quads, std::int32_t* sums) {
+  __m512i dots[kCodes] = {};
   for (std::size_t j = 0; j < quads; ++j) {
-    if constexpr (kFetch) fetch<1>(rows.codes + j * 64);
-    const auto values = _mm512_loadu_si512(rows.codes + j * 64);
+    if constexpr (kFetch) fetch<1>(rows + j * 64);
+    const auto values = _mm512_loadu_si512(rows + j * 64);
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q)
+    for (std::size_t q = 0; q < kCodes; ++q)
       dots[q] = _mm512_dpbusd_epi32(dots[q], values, _mm512_set1_epi32(codes[q * quads + j]));
   }
-  const Finish finish{rows};
-  std::uint64_t some = 0;
 #pragma GCC unroll 8
-  for (std::size_t q = 0; q < kQueries; ++q)
-    some |= bit(q, finish(queries[q], dots[q], squared + q * kSketchRows, close + q));
-  return some;
+  for (std::size_t q = 0; q < kCodes; ++q) _mm512_store_si512(sums + q * kSketchRows, dots[q]);
 }
 
 template <bool kFetch>
-DRIFTD_VNNI std::uint64_t all_vnni(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
-                                   std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
-  switch (count) {
-    case 1:
-      return vnni<kFetch, 1>(rows, queries, codes, quads, squared, close);
-    case 2:
-      return vnni<kFetch, 2>(rows, queries, codes, quads, squared, close);
-    case 3:
-      return vnni<kFetch, 3>(rows, queries, codes, quads, squared, close);
-    case 4:
-      return vnni<kFetch, 4>(rows, queries, codes, quads, squared, close);
-    case 5:
-      return vnni<kFetch, 5>(rows, queries, codes, quads, squared, close);
-    case 6:
-      return vnni<kFetch, 6>(rows, queries, codes, quads, squared, close);
-    case 7:
-      return vnni<kFetch, 7>(rows, queries, codes, quads, squared, close);
-    default:
-      return vnni<kFetch, 8>(rows, queries, codes, quads, squared, close);
-  }
+DRIFTD_VNNI std::uint64_t all_vnni(const SketchBlock& rows, const SketchQuery* queries, std::size_t count,
+                                   std::size_t fine, const std::int32_t* codes, std::size_t quads, float* squared,
+                                   std::uint16_t* close) {
+  static constexpr decltype(&vnni<kFetch, 1>) kMultiply[] = {vnni<kFetch, 1>, vnni<kFetch, 2>, vnni<kFetch, 3>,
+                                                             vnni<kFetch, 4>, vnni<kFetch, 5>, vnni<kFetch, 6>,
+                                                             vnni<kFetch, 7>, vnni<kFetch, 8>};
+  kMultiply[count + fine - 1](rows.codes, codes, quads, reinterpret_cast<std::int32_t*>(squared));
+  return finish(rows, queries, count, fine, squared, close);
 }
 
 // A tile has 16 rows of 64 bytes: sixteen quads of sixteen rows of a sketch, or those of sixteen queries, or as many
@@ -188,20 +187,14 @@ DRIFTD_AMX void multiply(const std::uint8_t* rows, const std::int32_t* codes, st
   asm volatile("" : : : "memory");
 }
 
-DRIFTD_AMX std::uint64_t amx(const SketchBlock& rows, const SketchQuery* queries, const std::int32_t* codes,
-                             std::size_t count, std::size_t quads, float* squared, std::uint16_t* close) {
+DRIFTD_AMX std::uint64_t amx(const SketchBlock& rows, const SketchQuery* queries, std::size_t count, std::size_t fine,
+                             const std::int32_t* codes, std::size_t quads, float* squared, std::uint16_t* close) {
   constexpr std::size_t kFew = 4;  // as fast in registers
-  if (count <= kFew) return all_vnni<true>(rows, queries, codes, count, quads, squared, close);
+  if (count + fine <= kFew) return all_vnni<true>(rows, queries, count, fine, codes, quads, squared, close);
   static constexpr decltype(&multiply<1>) kMultiply[] = {multiply<1>, multiply<2>, multiply<3>, multiply<4>};
-  auto* sums = reinterpret_cast<std::int32_t*>(squared);  // each line of them gives way to distances
-  kMultiply[(count - 1) / kSketchTile](rows.codes, codes, quads, sums);
-  const Finish finish{rows};
-  std::uint64_t some = 0;
-  for (std::size_t q = 0; q < count; ++q) {
-    const auto dots = _mm512_sub_epi32(_mm512_load_si512(sums + q * kSketchRows), _mm512_set1_epi32(queries[q].bias));
-    some |= bit(q, finish(queries[q], dots, squared + q * kSketchRows, close + q));
-  }
-  return some;
+  auto* sums = reinterpret_cast<std::int32_t*>(squared);
+  kMultiply[(count + fine - 1) / kSketchTile](rows.codes, codes, quads, sums);
+  return finish(rows, queries, count, fine, squared, close);
 }
 
 // Linux hands tiles out to programs that ask for them.

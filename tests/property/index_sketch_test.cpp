@@ -176,6 +176,20 @@ TEST_CASE("a sketch rules out nearly everything, also for queries that are far f
   CHECK(candidates->k < 2'000);
 }
 
+TEST_CASE("a sketch rules out as much for queries that no byte a value describes as for others") {
+  std::mt19937_64 random{5};
+  const auto rows = clustered(20'000, 256, 0.4F, random);
+  auto queries = clustered(10, 256, 0.4F, random);
+  const auto near = Sketch{rows}.candidates(queries, 3);
+  std::exponential_distribution<float> step{1};
+  for (auto& value : queries.data) value += 8 * step(random) * step(random);  // some values far above the others
+  const auto far = Sketch{rows}.candidates(queries, 3);
+  REQUIRE((near && far));
+  CAPTURE(near->k);
+  CHECK(far->k < 4 * near->k);
+  CHECK(missed(*far, index::scan(queries, rows, 3), queries.rows) == 0);
+}
+
 TEST_CASE("a sketch says so where it cannot help, and bears values that it cannot code") {
   Matrix rows{40, 4};
   for (std::size_t i = 0; i < rows.data.size(); ++i) rows.data[i] = static_cast<float>(i % 11);
