@@ -29,6 +29,7 @@ constexpr std::uintmax_t kMaxManifest = 1U << 20U;  // bytes
 constexpr std::int64_t kMaxDimension = 65'536;
 constexpr std::int64_t kMaxSide = 4'096;  // pixels of the network's input
 constexpr std::int64_t kMaxBatch = 1'024;
+constexpr std::int64_t kMaxThreads = 65'536;
 constexpr std::int64_t kMaxGolden = 16;
 constexpr std::size_t kMaxEntries = 256;  // of any list in the manifest
 static_assert(std::endian::native == std::endian::little, "golden files are little-endian and read as they are");
@@ -193,6 +194,12 @@ std::vector<Bundle::Weights> read_weights(const Node& node, const Listed& listed
   return weights;
 }
 
+std::optional<Bundle::Lone> read_lone(const Node& root, const Listed& listed) {
+  if (!root.object().contains("lone")) return std::nullopt;
+  const Node lone = root.at("lone");
+  return Bundle::Lone{listed(lone.at("file")), static_cast<std::size_t>(lone.at("threads").integer(2, kMaxThreads))};
+}
+
 std::vector<std::uint8_t> read_golden(const fs::path& path, std::size_t size) {
   auto bytes = read_file(path);
   if (bytes.size() != size)
@@ -246,6 +253,7 @@ Bundle read_bundle(const fs::path& directory) {
   bundle.pools = read_pools(root.at("pools"), bundle.dimension);
   bundle.preprocess = read_preprocess(root.at("preprocess"));
   bundle.weights = read_weights(root.at("weights"), listed);
+  bundle.lone = read_lone(root, listed);
   const Node golden = root.at("golden");
   const auto count = static_cast<std::size_t>(golden.at("count").integer(1, kMaxGolden));
   bundle.golden_input = read_images(listed(golden.at("input")), count, bundle.preprocess);

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct Bundle {
     double milliseconds = 0;           // that its run took one thread when it was exported; 0: nobody knows
     double milliseconds_together = 0;  // that it took all threads, which share its layers; 0: as above
   };
+  // A program of batch size 1 whose weights are packed for so many threads: with another number it takes twenty times
+  // as long.
+  struct Lone {
+    std::filesystem::path path;
+    std::size_t threads = 0;
+  };
   struct Pool {
     std::string name;
     std::size_t dimension = 0;
@@ -38,6 +45,7 @@ struct Bundle {
   std::vector<Pool> pools;  // in the order of the embedding; each has unit L2 norm
   Preprocess preprocess;
   std::vector<Weights> weights;
+  std::optional<Lone> lone;         // for one image that all threads compute together
   std::vector<Image> golden_input;  // fitted
   Matrix golden_output;             // the embeddings that the exporter computed for them
   float tolerance = 0;              // largest accepted |difference| per component when loading recomputes them

@@ -131,6 +131,8 @@ class TorchEmbedder final : public Embedder {
     for (const Bundle::Weights& weights : bundle.weights) {
       if (weights.format == format) add_program(bundle, weights, compiled);
     }
+    if (format == Bundle::WeightsFormat::aotinductor && bundle.lone && bundle.lone->threads == threads_)
+      add_lone_program(bundle, compiled);
   }
 
   [[nodiscard]] Matrix embed(std::span<const Image> images) override {
@@ -142,12 +144,14 @@ class TorchEmbedder final : public Embedder {
     std::vector<Run> runs;
     for (std::size_t thread = 0; share > 0 && thread < threads_; ++thread) append_runs(thread * share, share, runs);
     std::size_t shared = share * threads_;
-    for (; !together_ && shared < images.size(); ++shared) append_runs(shared, 1, runs);
+    const bool lone = lone_program_ && images.size() - shared == 1;
+    for (; !together_ && !lone && shared < images.size(); ++shared) append_runs(shared, 1, runs);
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
     append_runs(shared, images.size() - shared, runs);
     if (runs.empty()) return embeddings;
     const Apart apart{threads_};
+    if (lone) runs = {{.size = 1, .first = shared, .count = 1, .lone = true}};
     for (const Run& rest : runs) run(rest, images, threads_, embeddings);
     return embeddings;
   }
@@ -171,6 +175,7 @@ class TorchEmbedder final : public Embedder {
     std::size_t size = 0;  // of the batch, at least count
     std::size_t first = 0;
     std::size_t count = 0;
+    bool lone = false;  // by the program for that
   };
 
   void append_runs(std::size_t first, std::size_t count, std::vector<Run>& runs) const {
@@ -197,7 +202,7 @@ class TorchEmbedder final : public Embedder {
     if (weights.batch > 0) sizes = {static_cast<std::size_t>(weights.batch)};
     for (const std::size_t size : sizes) {
       programs_[size] = program;
-      verify(bundle, weights.path, size);
+      verify(bundle, weights.path, {.size = size}, 1);
       // Weights may be packed for one thread, and packed again for several at each run, which can take twenty times the
       // run.
       if (threads_ > 1 && weights.milliseconds_together > weights.milliseconds) together_ = false;
@@ -205,12 +210,19 @@ class TorchEmbedder final : public Embedder {
     }
   }
 
-  // Recomputes the golden embeddings in batches of one size.
-  void verify(const Bundle& bundle, const std::filesystem::path& path, std::size_t size) {
+  void add_lone_program(const Bundle& bundle, CompiledPrograms& compiled) {
+    lone_program_ = load_program({.path = bundle.lone->path, .format = Bundle::WeightsFormat::aotinductor}, compiled);
+    verify(bundle, bundle.lone->path, {.size = 1, .lone = true}, threads_);
+  }
+
+  // Recomputes the golden embeddings in runs like this one.
+  void verify(const Bundle& bundle, const std::filesystem::path& path, Run like, std::size_t threads) {
     const std::span<const Image> input = bundle.golden_input;
     Matrix output{input.size(), dimension_};
-    for (std::size_t first = 0; first < input.size(); first += size)
-      run({size, first, std::min(size, input.size() - first)}, input, 1, output);
+    for (; like.first < input.size(); like.first += like.size) {
+      like.count = std::min(like.size, input.size() - like.first);
+      run(like, input, threads, output);
+    }
     float worst = 0;
     for (std::size_t i = 0; i < output.data.size(); ++i)
       worst = std::max(worst, std::abs(output.data[i] - bundle.golden_output.data[i]));
@@ -236,7 +248,8 @@ class TorchEmbedder final : public Embedder {
     auto* pixels = batch.mutable_data_ptr<std::uint8_t>();
     for (const Image& image : images.subspan(part.first, part.count)) pixels = std::ranges::copy(image.rgb, pixels).out;
     std::fill_n(pixels, (part.size - part.count) * images.front().rgb.size(), std::uint8_t{0});
-    const at::Tensor result = programs_.at(part.size)(batch).contiguous();
+    const Program& program = part.lone ? lone_program_ : programs_.at(part.size);
+    const at::Tensor result = program(batch).contiguous();
     if (result.scalar_type() != at::kFloat || result.dim() != 2 || result.size(0) != full ||
         result.size(1) != static_cast<std::int64_t>(dimension_)) {
       throw Error{
@@ -263,6 +276,7 @@ class TorchEmbedder final : public Embedder {
   const std::size_t threads_;
   // Constant after construction.
   std::map<std::size_t, Program> programs_;  // by batch size
+  Program lone_program_;                     // empty where there is none for so many threads
   std::vector<BatchSize> sizes_;
   bool together_ = true;  // several threads compute one image in less time than one
   Crew crew_;             // last: its threads use the above

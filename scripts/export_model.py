@@ -55,7 +55,7 @@ from exporting.images import FEWEST, prepare, read_images
 from exporting.quantizing import quantize
 from exporting.taps import Tap, find_taps
 from exporting.torchscript import CutModel
-from exporting.weights import check_weights, need_compiler, write_weights
+from exporting.weights import check_weights, need_compiler, write_lone, write_weights
 
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}  # of what is not quantised
 # Largest accepted |difference| per component between a weights file and the golden embeddings.
@@ -119,10 +119,11 @@ def write_bundle(options, directory):
     module = Embedding(normalise, maps.to(memory_format=torch.channels_last), DTYPE[options.precision]).eval()
     quantization = None
     if options.precision == "int8":
-        weights, constants, expected, quantization = write_int8(options, module, pixels, preprocess, directory)
+        module, weights, constants, expected, quantization = write_int8(options, module, pixels, preprocess, directory)
     else:
         weights, constants = write_weights(module, pixels, options.formats, options.batches, directory)
     check_weights(directory, weights, constants, pixels, expected, tolerance)
+    lone = write_lone(module, weights, pixels, expected, tolerance, directory)
     pixels.numpy().tofile(directory / "golden_input.u8")
     expected.numpy().astype("<f4").tofile(directory / "golden_output.f32")
     manifest = {
@@ -134,6 +135,8 @@ def write_bundle(options, directory):
         },
         "files": {path.name: describe(path) for path in sorted(directory.iterdir())},
     }  # fmt: skip
+    if lone:
+        manifest["lone"] = lone
     if quantization:
         manifest["quantization"] = quantization
     (directory / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -141,7 +144,7 @@ def write_bundle(options, directory):
 
 
 def write_int8(options, module, pixels, preprocess, directory):
-    """Returns the weights' entries and constants, the golden embeddings, and what int8 costs and gains.
+    """Returns the quantised model, the weights' entries and constants, the golden embeddings, and what int8 costs and gains.
 
     Golden are the embeddings of the quantised model, computed in float32: how far they are from those of the float32
     model is not a matter of tolerance but of the figures that measure() finds.
@@ -155,7 +158,7 @@ def write_int8(options, module, pixels, preprocess, directory):
     figures = accuracy.measure(options, preprocess, photographs, module, directory / largest["file"], largest["batch"])
     progress(accuracy.summary(figures))
     accuracy.check_loss(figures, options.accept_loss)
-    return weights, constants, expected, figures
+    return quantized, weights, constants, expected, figures
 
 
 def created():

@@ -12,6 +12,7 @@ from torch._inductor.graph import GraphLowering
 from exporting.errors import ExportError, brief, progress
 
 TIMED_RUNS = 20
+REPACKING = 3  # times as long as a run: small models, too, take longer together, but not that much
 
 
 def need_compiler():
@@ -45,8 +46,8 @@ def write_torchscript(module, pixels, path):
         raise ExportError(f"TorchScript cannot trace the model: {brief(error)}") from error
 
 
-def write_aotinductor(module, pixels, path):
-    """Returns the program's constants by the names that load_constants() knows."""
+def write_aotinductor(module, pixels, path, packed_for=1):
+    """Returns the program's constants by the names that load_constants() knows. packed_for: threads."""
     try:
         with tempfile.TemporaryDirectory(prefix="driftd-inductor-") as cache, torch.no_grad(), named_constants() as constants:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
@@ -54,9 +55,9 @@ def write_aotinductor(module, pixels, path):
             # Freezing lets the compiler fold and reorder weights. Threads are counted when the program runs: whoever runs
             # it may compute one image with all cores, or an image with each. But oneDNN packs weights for as many as
             # there are now, and packs them again at each run where another number wants another order, in up to
-            # twenty times the run itself: for one thread, as nearly all runs are.
+            # twenty times the run itself: for one thread, as nearly all runs are (write_lone() makes the exception).
             configuration = {"freezing": True, "cpp.dynamic_threads": True, "cpp.threads": torch.get_num_threads()}
-            with threads(1):
+            with threads(packed_for):
                 torch._inductor.aoti_compile_and_package(program, package_path=str(path), inductor_configs=configuration)
             return constants
     except Exception as error:
@@ -92,18 +93,45 @@ def check_weights(directory, entries, constants, pixels, expected, tolerance):
     """Loads each file, compares with the expected embeddings, and notes what the compiled ones cost. constants: of those."""
     compiled = {}
     for entry in entries:
-        path = str(directory / entry["file"])
-        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(path)
-        sizes = [entry["batch"]] if entry["batch"] else [1, len(pixels)]
-        with torch.no_grad():
-            worst = max((program(fill_batch(pixels, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
-        progress(f"{entry['file']}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
-        if not worst <= tolerance:  # a NaN also fails
-            raise ExportError(f"{entry['file']} differs from eager float32 by {worst:.2g}, tolerance {tolerance:g}")
+        path = directory / entry["file"]
+        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(str(path))
+        check(program, path.name, [entry["batch"]] if entry["batch"] else [1, len(pixels)], pixels, expected, tolerance)
         if entry["batch"]:
             use_lines(program, constants[entry["file"]])
             compiled[entry["file"]] = program, fill_batch(pixels, entry["batch"])
     note_costs(entries, compiled)
+
+
+def check(program, name, sizes, pixels, expected, tolerance):
+    with torch.no_grad():
+        worst = max((program(fill_batch(pixels, n)) - fill_batch(expected, n)).abs().max().item() for n in sizes)
+    progress(f"{name}: within {worst:.1e} of eager float32 (tolerance {tolerance:g})")
+    if not worst <= tolerance:  # a NaN also fails
+        raise ExportError(f"{name} differs from eager float32 by {worst:.2g}, tolerance {tolerance:g}")
+
+
+def write_lone(module, entries, pixels, expected, tolerance, directory):
+    """A further program of batch size 1 for all threads together, where a lone image gains by it: its entry for model.json, else None.
+
+    Where threads together take several times as long for one image as one of them, they pack weights at each run. In this program
+    those are packed for as many threads as PyTorch has now.
+    """
+    count = torch.get_num_threads()
+    alone = next((entry for entry in entries if entry["format"] == "aotinductor" and entry["batch"] == 1), None)
+    if alone is None or alone["milliseconds_together"] < REPACKING * alone["milliseconds"]:
+        return None
+    progress(f"compiling AOTInductor for a lone image on {count} threads (10 to 30 s)")
+    path = directory / "model-lone.pt2"
+    constants = write_aotinductor(module, fill_batch(pixels, 1), path, count)
+    program = torch._inductor.aoti_load_package(str(path))
+    check(program, path.name, [1], pixels, expected, tolerance)
+    use_lines(program, constants)
+    milliseconds = round(1000 * best_seconds({path.name: (program, fill_batch(pixels, 1))})[path.name], 4)
+    progress(f"{path.name}: {milliseconds:.2f} ms an image, {alone['milliseconds']:.2f} on one thread")
+    if milliseconds < alone["milliseconds"]:
+        return {"file": path.name, "threads": count, "milliseconds": milliseconds}
+    path.unlink()
+    return None
 
 
 def use_lines(program, constants):

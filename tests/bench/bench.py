@@ -8,6 +8,7 @@ workloads (default: all):
   audit        images a second of a batch audit
   start        from the command to ready; memory at rest and after load
   open         latency at constant rates, from when each request was due
+  drifted      the default model and a reference of real images: images like those, and others
   sizes        the closed loop with larger images
   concurrency  driftd with 1 to 256 clients
   streams      driftd with 1 to 10,000 streams
@@ -69,7 +70,7 @@ def prepare(options, failures):
     named(failures, "tutorial", lambda: preparing.environment("tutorial"))
     named(failures, "search", lambda: preparing.environment("search"))
     named(failures, "openvino", preparing.openvino_models)
-    named(failures, "default", lambda: preparing.default_bundle(options.build))
+    named(failures, "clothes", lambda: preparing.clothes_reference(options.build))
     named(failures, "openvino default", preparing.openvino_default)
     named(failures, "sq8", lambda: preparing.quantised_index(options.build))
 

@@ -16,6 +16,7 @@ CACHE = pathlib.Path(os.environ.get("DRIFTD_CACHE") or pathlib.Path(os.environ.g
 SIZES = ("224x224", "640x480", "4000x3000")
 PRECISIONS = ("bf16", "fp32", "int8")
 ROWS, SEED = 100_000, 1
+CLOTHES = 40_000
 ENVIRONMENTS = {"tutorial": "requirements.txt", "openvino": "requirements-openvino.txt", "search": "requirements-search.txt"}
 NO_DEPENDENCIES = {"openvino": ["nncf==3.4.0"]}  # it would bring a PyTorch of its own
 
@@ -85,6 +86,32 @@ def bundle(build, precision):
 def default_bundle(build):
     """The default model in bf16: EfficientNet-Lite0, four pools."""
     return once(CACHE / "models/default", lambda path: call(build / "driftd", "model", "export", "--default", "--precision", "bf16", "--out", path))
+
+
+def clothes():
+    """Real images: `train`, CLOTHES of Fashion-MNIST's training file as they are, and `224x224`, 64 of its test file as photographs()' are."""
+
+    def make(path):
+        sys.path.insert(0, str(ROOT / "scripts"))
+        import fashion_mnist
+        from PIL import Image
+
+        for part, count, name in (("train", CLOTHES, "train"), ("t10k", 64, SIZES[0])):
+            (path / name).mkdir(parents=True)
+            for number, pixels in enumerate(fashion_mnist.read(part)[0][:count]):
+                image = Image.fromarray(pixels)
+                if name == "train":
+                    image.save(path / name / f"{number:05}.png", compress_level=1)
+                else:
+                    image.convert("RGB").resize((224, 224)).save(path / name / f"{number:03}.jpg", quality=90)
+
+    return once(CACHE / "clothes", make)
+
+
+def clothes_reference(build):
+    """Of those images and the default model."""
+    images, model = clothes() / "train", default_bundle(build)
+    return once(CACHE / "references/clothes", lambda path: call(build / "driftd", "index", "build", "--model", model, "--images", images, "--out", path, "--quiet"))
 
 
 def reference(build, name):

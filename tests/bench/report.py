@@ -182,6 +182,17 @@ def start_section(workloads):
     return f"## Start and memory\n\n{table(head, rows)}\n\nThe model is its weights; the index is the reference's vectors, items and calibration and, for exact search, a byte for each value.\n"
 
 
+def drifted_section(workloads):
+    rows = figures_of(workloads, "drifted")
+    if not rows:
+        return ""
+    table_rows = [[row["images"], *(row[key] for key in SCORE)] for row in medians(rows, ("images",), SCORE)]
+    head = ("images", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "RSS MiB")
+    return (f"## When images drift\n\n{table(head, table_rows)}\n\n"
+            "8 clients; the default model in bf16, a reference of 40,000 images of Fashion-MNIST (1752 values each); drifted images are the photographs of\n"
+            "the other workloads.\n")  # fmt: skip
+
+
 def plain_section(workloads, name, title, head, keys):
     figures = figures_of(workloads, name)
     if not figures:
@@ -257,6 +268,7 @@ def write(result, page):
         plain_section(opened, "open", "Constant rate, latency from when a request was due",
                       ("contestant", "of its closed loop", "req/s asked", "req/s", "p50 ms", "p99 ms", "largest ms", "errors"),
                       ("contestant", "percent", "rate", "requests_per_second", "p50_ms", "p99_ms", "max_ms", "errors")),
+        drifted_section(workloads),
         start_section(workloads),
         sizes_section(workloads),
         plain_section(workloads, "concurrency", "driftd-bf16 by clients", ("clients", "req/s", "refused/s", "p50 ms", "p99 ms", "RSS MiB"),

@@ -13,6 +13,7 @@ import load
 import preparing
 import race
 from preparing import HERE, SIZES, call
+from server import Driftd
 
 PRECISIONS = ("bf16", "int8", "fp32")
 STREAM_VECTORS = 64  # distinct ones that the streams are sent
@@ -97,6 +98,23 @@ def score(options, failures):
     result = race.run(race.parse(arguments), before_round)
     failures |= result.pop("failures")
     return result | {"bounds": bounds}
+
+
+def drifted(options, failures):
+    """The default model and a reference of real images, at 8 clients: images like the reference's, and others, in turn."""
+    loads = {"like the reference's": preparing.clothes() / SIZES[0], "drifted": preparing.photographs() / SIZES[0]}
+    reference = preparing.clothes_reference(options.build)
+    rows = []
+    for number in range(options.rounds):
+        for images, folder in loads.items():
+
+            def work(images=images, folder=folder, number=number):
+                with tempfile.TemporaryDirectory(prefix="driftd-drifted-") as data:
+                    with Driftd("driftd", options.build / "driftd", reference, pathlib.Path(data)) as server:
+                        rows.append({"round": number, "images": images} | race.measure(server, folder, "raw", 8, options.seconds))
+
+            named(failures, images, work)
+    return rows
 
 
 def sizes(options, failures):
@@ -247,6 +265,6 @@ def files_mib(options, name):
 
 
 WORKLOADS = {
-    "stages": stages, "default_model": default_model, "score": score, "audit": audit, "start": start, "open": constant_rate, "sizes": sizes,
+    "stages": stages, "default_model": default_model, "score": score, "audit": audit, "start": start, "open": constant_rate, "drifted": drifted, "sizes": sizes,
     "concurrency": concurrency, "streams": streams, "search": search,
 }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import export_script
-from exporting import folding  # export_script knows its folder
+from exporting import folding, weights  # export_script knows its folder
 
 SCRIPT = export_script.SCRIPTS / "export_model.py"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's advice against TorchScript
@@ -198,6 +198,24 @@ def test_programs_are_compiled_for_one_image_two_and_four_unless_told_otherwise(
     parse = export_script.export_model.parse
     assert parse(["--out", "x", *TINY]).batches == [1, 2, 4]
     assert parse(["--out", "x", *TINY, "--batches", "2,16"]).batches == [2, 16]
+
+
+def test_a_lone_image_has_a_program_of_its_own_where_threads_together_gain_by_one(tmp_path):
+    """Whether they do is the processor's and the model's affair: times are made up here."""
+    module, pixels = torch.nn.Flatten(), torch.rand(2, 3, 4, 4)
+    programs = [{"file": "model-b1.pt2", "format": "aotinductor", "batch": 1, "milliseconds": 1e6, "milliseconds_together": 9e6}]
+
+    def write():
+        with weights.threads(2):
+            return weights.write_lone(module, programs, pixels, module(pixels), 1e-6, tmp_path)
+
+    entry = write()
+    assert entry["threads"] == 2 and 0 < entry["milliseconds"] < 1e6
+    assert (tmp_path / entry["file"]).is_file()
+    programs[0] |= {"milliseconds": 1e-6, "milliseconds_together": 9e-6}
+    assert write() is None and not list(tmp_path.iterdir()), "slower than one thread"
+    programs[0] |= {"milliseconds": 1, "milliseconds_together": 0.6}
+    assert write() is None, "weights are not packed at each run"
 
 
 BAD_REQUESTS = {

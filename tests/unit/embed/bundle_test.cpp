@@ -89,6 +89,28 @@ TEST_CASE("a bundle is read as it was exported") {
   CHECK(bundle.tolerance == 0.0005F);
 }
 
+TEST_CASE("a program for lone images is read with the number of threads that it is for") {
+  const TestBundle files;
+  CHECK_FALSE(read_bundle(files.path()).lone);
+  const auto with = [&](const std::string& lone) {
+    std::string text = files.manifest();
+    replace(text, R"("golden":)", R"("lone":)" + lone + R"(,"golden":)");
+    files.save(text);
+  };
+  with(R"({"file":"model-b8.pt2","threads":4,"milliseconds":2.5})");
+  const auto lone = read_bundle(files.path()).lone;
+  REQUIRE(lone);
+  CHECK(lone->path == files / "model-b8.pt2");
+  CHECK(lone->threads == 4);
+  for (const auto* wrong : {R"({"file":"model-b8.pt2","threads":1})", R"({"file":"other.pt2","threads":2})",
+                            R"({"file":"model-b8.pt2"})", "7"}) {
+    CAPTURE(wrong);
+    with(wrong);
+    CHECK(test::code_of([&] { return read_bundle(files.path()); }) == Errc::invalid_argument);
+    CHECK(test::message_of([&] { return read_bundle(files.path()); }).find("lone") != std::string::npos);
+  }
+}
+
 TEST_CASE("a directory without model.json is not found, and the message says how to make one") {
   const test::TempDir empty;
   CHECK(test::code_of([&] { return read_bundle(empty.path()); }) == Errc::not_found);

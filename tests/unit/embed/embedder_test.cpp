@@ -123,6 +123,28 @@ TEST_CASE("where a team is slower than one thread, each image is one thread's, w
   }
 }
 
+TEST_CASE("a program for lone images is run by as many threads as it is for, with the same embeddings") {
+  Bundle bundle = tiny_bundle();
+  for (auto& weights : bundle.weights) weights.milliseconds_together = 2 * weights.milliseconds;
+  const auto expected = load_embedder(bundle, {.threads = 1});
+  const auto images = random_images(bundle, 5);
+  const auto program = [&](int batch) {
+    return std::ranges::find(bundle.weights, batch, &Bundle::Weights::batch)->path;
+  };
+  bundle.lone = {program(1), 3};
+  const auto embedder = load_embedder(bundle, {.threads = 3});
+  for (std::size_t count = 1; count <= images.size(); ++count) {
+    const auto some = std::span{images}.first(count);
+    CHECK(largest_difference(embedder->embed(some), expected->embed(some)) <= 1e-6F);
+  }
+  bundle.lone->path = program(4);  // takes no lone image
+  using Format = EmbedderOptions::Format;
+  CHECK(test::code_of([&] { return load_embedder(bundle, {.format = Format::aotinductor, .threads = 3}); }) ==
+        Errc::internal);
+  CHECK_NOTHROW(load_embedder(bundle, {.format = Format::aotinductor, .threads = 2}));
+  CHECK_NOTHROW(load_embedder(bundle, {.format = Format::torchscript, .threads = 3}));
+}
+
 TEST_CASE("many threads may embed at once, each alone or with all threads") {
   const Bundle bundle = tiny_bundle();
   const auto embedder = load_embedder(bundle, {.format = GENERATE(from_range(kFormats)), .threads = 2});
