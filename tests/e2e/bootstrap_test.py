@@ -4,6 +4,7 @@ The machine's answers are replaced by stubs in front of PATH; nothing is install
 """
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -84,3 +85,13 @@ def test_an_unknown_option_is_refused_with_the_usage(bootstrap):
     done = bootstrap(ALL_INSTALLED, "--cuda")
     assert done.returncode == 2
     assert "--cuda" in done.stderr and "--gpu" in done.stderr
+
+
+def test_a_step_ends_with_the_first_command_that_fails(tmp_path):
+    """Or what a failed build has left would be kept as if it were whole."""
+    text = (ROOT / "scripts/bootstrap").read_text()
+    functions = [re.search(rf"^{name}\(\) \{{{end}", text, re.M | re.S)[0] for name, end in (("failed", r"[^\n]*$"), ("step", r".*?^\}$"))]
+    script = "set -euo pipefail; log=log\n" + "\n".join(functions) + "\nbuild() ( false; touch kept )\nstep building 'the build failed' build\ntouch went-on\n"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and "the build failed" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
