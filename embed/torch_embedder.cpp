@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <map>
 #include <memory>
 #include <span>
@@ -132,7 +133,8 @@ class TorchEmbedder final : public Embedder {
       if (weights.format == format) add_program(bundle, weights, compiled);
     }
     if (format == Bundle::WeightsFormat::aotinductor && bundle.lone && bundle.lone->threads == threads_)
-      add_lone_program(bundle, compiled);
+      lone_program_ = load_program({.path = bundle.lone->path, .format = format}, compiled);
+    verify_together(bundle);
   }
 
   [[nodiscard]] Matrix embed(std::span<const Image> images) override {
@@ -210,9 +212,14 @@ class TorchEmbedder final : public Embedder {
     }
   }
 
-  void add_lone_program(const Bundle& bundle, CompiledPrograms& compiled) {
-    lone_program_ = load_program({.path = bundle.lone->path, .format = Bundle::WeightsFormat::aotinductor}, compiled);
-    verify(bundle, bundle.lone->path, {.size = 1, .lone = true}, threads_);
+  // What all threads do for a lone image: LibTorch makes code for so many at their first run, which would take the
+  // first image of a service several times as long. In a thread whose team ends with it.
+  void verify_together(const Bundle& bundle) {
+    const auto size = lone_program_ ? 1 : programs_.begin()->first;
+    if (threads_ == 1 || !(lone_program_ || together_)) return;
+    const Run lone{.size = size, .lone = static_cast<bool>(lone_program_)};
+    const auto& path = lone_program_ ? bundle.lone->path : bundle.directory;
+    std::async(std::launch::async, [&] { verify(bundle, path, lone, threads_); }).get();
   }
 
   // Recomputes the golden embeddings in runs like this one.
