@@ -145,7 +145,8 @@ TEST_CASE("a sketch in cells keeps every row that a scan of a query's cells find
 TEST_CASE("every kernel keeps the same rows of a sketch") {
   std::mt19937_64 random{7};
   const auto rows = clustered(2000, 100, 0.3F, random);
-  const auto queries = clustered(19, 100, 0.3F, random);
+  auto queries = clustered(19, 100, 0.3F, random);
+  for (std::size_t q = 0; q < queries.rows; q += 2) queries.row(q)[q] += 40;  // their rests are coded, too
   std::optional<index::Neighbours> first;
   for (const auto& kernel : index::sketch_kernels()) {
     CAPTURE(kernel.name);
