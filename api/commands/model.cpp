@@ -63,6 +63,9 @@ int info(const std::string& directory) {
     std::cout << ' ' << weights.path.filename().string()
               << (weights.batch > 0 ? " (batch " + std::to_string(weights.batch) + ")" : "");
   }
+  if (const auto& lone = bundle.lone)
+    std::cout << ' ' << lone->path.filename().string() << " (a lone image, where there are " << lone->threads
+              << " cores)";
   std::cout << '\n';
   return 0;
 }
