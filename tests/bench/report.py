@@ -176,9 +176,10 @@ def start_section(workloads):
     figures = figures_of(workloads, "start")
     if not figures:
         return ""
-    rows = [[r["contestant"], r["ready_s"], r["rss_mib"], r["rss_loaded_mib"],
-             r["rss_loaded_mib"] - r["model_mib"] - r["reference_mib"] if "model_mib" in r else None] for r in figures]  # fmt: skip
-    head = ("", "command to ready, s", "RSS at rest, MiB", "after 32 clients, MiB", "of that, not model or index, MiB")
+    keys = ("rss_mib", "rss_loaded_mib", "rss_settled_mib")
+    rows = [[r["contestant"], r["ready_s"], *(r[key] for key in keys),
+             *(r[key] - r["model_mib"] - r["reference_mib"] if "model_mib" in r else None for key in keys[1:])] for r in figures]  # fmt: skip
+    head = ("", "command to ready, s", "RSS at rest, MiB", "with 32 clients", "3 s later", "not model or index, with 32 clients", "3 s later")
     return f"## Start and memory\n\n{table(head, rows)}\n\nThe model is its weights; the index is the reference's vectors, items and calibration and, for exact search, a byte for each value.\n"
 
 

@@ -19,6 +19,7 @@ PRECISIONS = ("bf16", "int8", "fp32")
 STREAM_VECTORS = 64  # distinct ones that the streams are sent
 AUDIT_ROUNDS = 3
 SHORT_AUDIT = 64  # images
+SETTLED = 3  # seconds after load: what is free has gone back
 
 
 def named(failures, name, work):
@@ -241,9 +242,11 @@ def start(options, failures):
                     ready.append(server.ready_s)
                     at_rest = server.rss_mib()
                     if len(ready) == 3:
-                        race.measure(server, preparing.photographs() / SIZES[0], "multipart", 32, options.seconds)
+                        race.wrk(server.url, preparing.photographs() / SIZES[0], "multipart", 32, options.seconds)
                         loaded = server.rss_mib()
-            rows.append({"contestant": name, "ready_s": statistics.median(ready), "rss_mib": at_rest, "rss_loaded_mib": loaded,
+                        time.sleep(SETTLED)
+                        settled = server.rss_mib()
+            rows.append({"contestant": name, "ready_s": statistics.median(ready), "rss_mib": at_rest, "rss_loaded_mib": loaded, "rss_settled_mib": settled,
                          **(files_mib(options, name) if name.startswith("driftd") else {})})  # fmt: skip
 
         named(failures, name, work)
