@@ -150,10 +150,12 @@ class TorchEmbedder final : public Embedder {
     for (; !together_ && !lone && shared < images.size(); ++shared) append_runs(shared, 1, runs);
     crew_.each(runs.size(), [&](std::size_t i) { run(runs[i], images, 1, embeddings); });
     runs.clear();
-    append_runs(shared, images.size() - shared, runs);
+    if (lone)
+      runs.push_back({.size = 1, .first = shared, .count = 1, .lone = true});
+    else
+      append_runs(shared, images.size() - shared, runs);
     if (runs.empty()) return embeddings;
     const Apart apart{threads_};
-    if (lone) runs = {{.size = 1, .first = shared, .count = 1, .lone = true}};
     for (const Run& rest : runs) run(rest, images, threads_, embeddings);
     return embeddings;
   }

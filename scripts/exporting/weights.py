@@ -93,13 +93,20 @@ def check_weights(directory, entries, constants, pixels, expected, tolerance):
     """Loads each file, compares with the expected embeddings, and notes what the compiled ones cost. constants: of those."""
     compiled = {}
     for entry in entries:
-        path = directory / entry["file"]
-        program = torch.jit.load(path) if entry["format"] == "torchscript" else torch._inductor.aoti_load_package(str(path))
-        check(program, path.name, [entry["batch"]] if entry["batch"] else [1, len(pixels)], pixels, expected, tolerance)
-        if entry["batch"]:
-            use_lines(program, constants[entry["file"]])
-            compiled[entry["file"]] = program, fill_batch(pixels, entry["batch"])
+        path, batch = directory / entry["file"], entry["batch"]
+        if batch:
+            compiled[path.name] = load_compiled(path, batch, constants[path.name], pixels, expected, tolerance)
+        else:
+            check(torch.jit.load(path), path.name, [1, len(pixels)], pixels, expected, tolerance)
     note_costs(entries, compiled)
+
+
+def load_compiled(path, batch, constants, pixels, expected, tolerance):
+    """A run of best_seconds: a program that computes what is expected, and its input."""
+    program = torch._inductor.aoti_load_package(str(path))
+    check(program, path.name, [batch], pixels, expected, tolerance)
+    use_lines(program, constants)
+    return program, fill_batch(pixels, batch)
 
 
 def check(program, name, sizes, pixels, expected, tolerance):
@@ -123,10 +130,8 @@ def write_lone(module, entries, pixels, expected, tolerance, directory):
     progress(f"compiling AOTInductor for a lone image on {count} threads (10 to 30 s)")
     path = directory / "model-lone.pt2"
     constants = write_aotinductor(module, fill_batch(pixels, 1), path, count)
-    program = torch._inductor.aoti_load_package(str(path))
-    check(program, path.name, [1], pixels, expected, tolerance)
-    use_lines(program, constants)
-    milliseconds = round(1000 * best_seconds({path.name: (program, fill_batch(pixels, 1))})[path.name], 4)
+    run = load_compiled(path, 1, constants, pixels, expected, tolerance)
+    milliseconds = round(1000 * best_seconds({path.name: run})[path.name], 4)
     progress(f"{path.name}: {milliseconds:.2f} ms an image, {alone['milliseconds']:.2f} on one thread")
     if milliseconds < alone["milliseconds"]:
         return {"file": path.name, "threads": count, "milliseconds": milliseconds}
