@@ -263,13 +263,13 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.attempts += 1
                 status = receiver.status
+                if 200 <= status < 300:  # before the answer: another thread takes what is sent after it
+                    receiver.posts.put(Post(self.path, dict(self.headers), body))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 if 300 <= status < 400:
                     self.send_header("Location", "/elsewhere")
                 self.end_headers()
-                if 200 <= status < 300:
-                    receiver.posts.put(Post(self.path, dict(self.headers), body))
 
             def log_message(self, *arguments):
                 pass
