@@ -36,7 +36,8 @@ constexpr const char* kSchema = R"(
 Database open(const std::filesystem::path& file) {
   Database db{file, Database::Mode::write, "the review queue " + file.string()};
   db.execute(
-      "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
+      "NORMAL");
   db.execute("BEGIN IMMEDIATE; COMMIT");
   require_sound(db);
   const auto application = db.integer("PRAGMA application_id");
@@ -57,6 +58,23 @@ Database open(const std::filesystem::path& file) {
   transaction.commit();
   return db;
 }
+
+// While it lives, a transaction is on the disk when it has been committed, and so is all that came before it.
+class Synced {
+ public:
+  explicit Synced(Database& db) : db_{db} { db_.execute("PRAGMA synchronous = FULL"); }
+  ~Synced() {
+    try {
+      db_.execute("PRAGMA synchronous = NORMAL");
+    } catch (const Error&) {  // then every transaction waits for the disk
+    }
+  }
+  Synced(const Synced&) = delete;
+  Synced& operator=(const Synced&) = delete;
+
+ private:
+  Database& db_;
+};
 
 void erase(Database& db, std::string_view id) {
   for (const auto* sql :
@@ -155,6 +173,7 @@ ReviewItem ReviewStore::add(ReviewItem item, std::span<const float> vector, std:
 
 void ReviewStore::update(const ReviewItem& item) {
   connection_->with([&](Database& db) {
+    const Synced synced{db};
     Transaction transaction{db};
     Statement{db, "UPDATE items SET state = ?, round = ?, record = ? WHERE id = ?"}
         .bind(static_cast<std::int64_t>(item.state))

@@ -1,9 +1,11 @@
 // The review queue on disk: one SQLite file of its own, so that its images never keep an alert waiting.
 //
-// Thread-safe: one connection behind a lock. Every change is durable when its function returns (WAL, synchronous=FULL).
-// Bounded: images take at most max_bytes, those of answered items make room first; answered items beyond max_answered
-// go, the oldest first, but for members of a random sample. Throws Error: internal or no_space with SQLite's reason,
-// corrupt when stored bytes cannot be read back.
+// Thread-safe: one connection behind a lock. An answer is durable when update() returns (WAL, synchronous=FULL), with
+// all that came before it. What is picked while images are scored does not wait for the disk (NORMAL): a process that
+// dies leaves all of it, a machine that does leaves it up to some moment of the last seconds. Bounded: images take at
+// most max_bytes, those of answered items make room first; answered items beyond max_answered go, the oldest first, but
+// for members of a random sample. Throws Error: internal or no_space with SQLite's reason, corrupt when stored bytes
+// cannot be read back.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,9 @@
 #include "drift/review_store.hpp"
 
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <fstream>
 
 #include "tests/support/catch.hpp"
@@ -8,6 +12,17 @@
 
 using namespace driftd;
 using namespace driftd::drift;
+
+namespace {
+std::atomic<int> syncs{0};
+}
+
+// SQLite's calls come here: an answer must wait for the disk.
+extern "C" int fdatasync(int file) {
+  ++syncs;
+  static const auto real = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "fdatasync"));
+  return real(file);
+}
 
 namespace {
 
@@ -163,4 +178,18 @@ TEST_CASE("an estimate counts the answers about one sample only") {
                                                        some_item("w", ReviewSource::random), some_item("d")});
   CHECK((result.size == 4 && result.waiting == 1 && result.judged == 2));
   CHECK((result.flagged == 1 && result.ood == 1 && result.wrong == 1));
+}
+
+TEST_CASE("an answer waits for the disk, and what is picked while images are scored does not") {
+  const test::TempDir dir;
+  ReviewStore store{dir / "review.db"};
+  syncs = 0;
+  for (const std::string id : {"a", "b", "c"}) store.add(some_item(id), kVector, picture(9));
+  store.save_samples(std::vector<SampleState>{{"line-1", "default@4", 3, 50, 400, 2}});
+  CHECK(syncs == 0);
+  answer(store, "a");
+  CHECK(syncs > 0);
+  const int answered = syncs;
+  store.add(some_item("d"), kVector, picture(9));
+  CHECK(syncs == answered);
 }
