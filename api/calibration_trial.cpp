@@ -37,7 +37,7 @@ Parts split_items(const Reference& reference, std::size_t pools, const std::func
   std::vector<std::int64_t> rows;
   std::ranges::sample(all, std::back_inserter(rows), kMostItems, std::mt19937_64{1});
   std::vector<index::Item> items;
-  for (const auto row : rows) items.push_back(base.item(row));
+  for (const auto row : rows) items.push_back(copy_of(base.item(row)));
   const auto groups = grouping.empty() ? std::vector<std::uint32_t>{} : group_numbers(grouping, items);
   const auto taken = choose_held_out(rows.size(), kShare, groups);
   const auto vectors = base.index().vectors(rows);

@@ -266,13 +266,20 @@ drift::Calibration calibrate(const index::Segment& items, std::size_t pools, std
   return calibration;
 }
 
+namespace {
+
+Neighbour neighbour(const index::ItemView& item, float distance) {
+  return {std::string{item.id}, std::string{item.label}, std::string{item.uri}, distance};
+}
+
+}  // namespace
+
 std::vector<Neighbour> nearest(const Reference& reference, std::span<const float> vector, std::size_t k,
                                const index::Filter& filter) {
   const auto found = reference.items->search({1, vector.size(), vector.data()}, k, filter);
   std::vector<Neighbour> neighbours;
   for (std::size_t i = 0; i < k && found.rows[i] >= 0; ++i) {
-    const auto& item = reference.items->item(found.rows[i]);
-    neighbours.push_back({item.id, item.label, item.uri, found.distances[i]});
+    neighbours.push_back(neighbour(reference.items->item(found.rows[i]), found.distances[i]));
   }
   return neighbours;
 }
@@ -353,8 +360,7 @@ Score score_of(const Reference& reference, std::span<const float> vector, std::s
   s.k = options.k;
   s.distance = distances[options.k - 1];
   for (std::size_t j = 0; j < options.k && rows[j] >= 0; ++j) {
-    const auto& item = reference.items->item(rows[j]);
-    s.neighbours.push_back({item.id, item.label, item.uri, distances[j]});
+    s.neighbours.push_back(neighbour(reference.items->item(rows[j]), distances[j]));
   }
   return s;
 }

@@ -103,7 +103,7 @@ ItemBody item_of(const Request& request, const EmbeddingService& embedding) {
 awaitable<Response> put_item(EmbeddingService& embedding, const References& references, Request request) {
   auto& live = writable(references, request);
   auto body = item_of(request, embedding);
-  index::check(body.item);
+  index::check(view_of(body.item));
   auto embedded = co_await embedding.embed(std::move(body.content), request.deadline);
   const auto written = live.upsert({{std::move(body.item), std::move(embedded.vector), {}}});
   auto answer = written_json(live, written);
@@ -157,7 +157,7 @@ awaitable<Response> post_items(EmbeddingService& embedding, const References& re
       if (!value.is_object()) throw Error{Errc::invalid_argument, "an item must be a JSON object"};
       id = text_field(value.as_object(), "id");
       auto item = item_of(value.as_object(), id, embedding);
-      index::check(item.item);
+      index::check(view_of(item.item));
       auto embedded = co_await embedding.embed(std::move(item.content), request.deadline);
       if (embedded.vector.size() != live.current().items->dimension())
         throw Error{Errc::invalid_argument, "the vector has another dimension than the reference's"};

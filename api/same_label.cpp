@@ -40,7 +40,7 @@ std::vector<std::string> voted_labels(const index::Segment& items) {
 std::vector<std::string> own_labels(const index::Segment& items) {
   std::vector<std::string> labels;
   for (std::size_t row = 0; row < items.size(); ++row)
-    labels.push_back(items.item(static_cast<std::int64_t>(row)).label);
+    labels.emplace_back(items.item(static_cast<std::int64_t>(row)).label);
   return labels;
 }
 

@@ -32,7 +32,7 @@ VoteAccuracy vote_accuracy(const Reference& reference, std::size_t k, std::size_
     for (std::size_t i = 0; i < count; ++i) {
       std::vector<std::string> labels;
       for (std::size_t j = i * found.k; j < (i + 1) * found.k && labels.size() < k; ++j) {
-        if (found.rows[j] >= 0 && found.distances[j] > copy) labels.push_back(items.item(found.rows[j]).label);
+        if (found.rows[j] >= 0 && found.distances[j] > copy) labels.emplace_back(items.item(found.rows[j]).label);
       }
       const auto vote = drift::majority_label(labels);
       if (vote.empty()) continue;

@@ -188,7 +188,7 @@ std::optional<StoredItem> Collection::find(const std::string& id) const {
   const auto row = state_->draft->find(id);
   if (!row) return std::nullopt;
   const auto current = snapshot();
-  return StoredItem{current->item(*row), current->vector(static_cast<std::size_t>(*row))};
+  return StoredItem{copy_of(current->item(*row)), current->vector(static_cast<std::size_t>(*row))};
 }
 
 std::size_t Collection::changes() const {

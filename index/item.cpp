@@ -8,8 +8,8 @@
 
 namespace driftd::index {
 
-void check(const Item& item) {
-  const auto bounded = [](const std::string& text, std::size_t limit, const char* field) {
+void check(const ItemView& item) {
+  const auto bounded = [](std::string_view text, std::size_t limit, const char* field) {
     if (text.size() <= limit) return;
     throw Error{Errc::invalid_argument,
                 std::string{"an item's "} + field + " has at most " + std::to_string(limit) + " bytes"};
@@ -30,7 +30,7 @@ void check(const Item& item) {
 }
 
 void check(const NewItem& added, std::size_t dimension) {
-  check(added.item);
+  check(view_of(added.item));
   const auto finite = [](float x) { return std::isfinite(x); };
   if (added.vector.size() != dimension) {
     throw Error{Errc::invalid_argument, "item \"" + added.item.id + "\" has " + std::to_string(added.vector.size()) +

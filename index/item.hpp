@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace driftd::index {
@@ -22,6 +23,21 @@ struct Item {
   friend bool operator==(const Item&, const Item&) = default;
 };
 
+// An item that is kept elsewhere.
+struct ItemView {
+  std::string_view id;
+  std::string_view label;
+  std::string_view uri;
+  std::string_view metadata;
+};
+
+[[nodiscard]] inline ItemView view_of(const Item& item) {
+  return {item.id, item.label, item.uri, item.metadata};
+}
+[[nodiscard]] inline Item copy_of(const ItemView& item) {
+  return {std::string{item.id}, std::string{item.label}, std::string{item.uri}, std::string{item.metadata}};
+}
+
 // An item on its way into a collection.
 struct NewItem {
   Item item;
@@ -32,7 +48,7 @@ struct NewItem {
 inline constexpr std::size_t kMaxAttached = 16;
 
 // Throws Error{invalid_argument} that names the field that is missing, too long, too deep, or no JSON object.
-void check(const Item& item);
+void check(const ItemView& item);
 // The same, and where it has not `dimension` values, too many attached numbers, or one that is not finite.
 void check(const NewItem& added, std::size_t dimension);
 

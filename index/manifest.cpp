@@ -97,9 +97,10 @@ Manifest parse_manifest(std::string_view text) {
   return m;
 }
 
-std::string to_lines(const std::vector<Item>& items) {
+std::string to_lines(const Items& items) {
   std::string lines;
-  for (const auto& item : items) {
+  for (std::size_t row = 0; row < items.size(); ++row) {
+    const auto item = items.at(row);
     json::object object{{"id", item.id}, {"label", item.label}, {"uri", item.uri}};
     if (!item.metadata.empty()) object["metadata"] = json::parse(item.metadata);
     lines += json::serialize(object);
@@ -108,17 +109,18 @@ std::string to_lines(const std::vector<Item>& items) {
   return lines;
 }
 
-std::vector<Item> parse_items(std::string_view lines) {
-  std::vector<Item> items;
+Items parse_items(std::string_view lines) {
+  Items items;
   items.reserve(static_cast<std::size_t>(std::ranges::count(lines, '\n')));  // growing would leave up to as many unused
   for_each_line(lines, [&](std::string_view line) {
     const auto what = "items.jsonl line " + std::to_string(items.size() + 1);
     const auto object = parse_object(line, what);
-    items.push_back({field<std::string>(object, "id", what),
-                     field<std::string>(object, "label", what),
-                     field<std::string>(object, "uri", what),
-                     {}});
-    if (const auto* metadata = object.if_contains("metadata")) items.back().metadata = json::serialize(*metadata);
+    Item item{field<std::string>(object, "id", what),
+              field<std::string>(object, "label", what),
+              field<std::string>(object, "uri", what),
+              {}};
+    if (const auto* metadata = object.if_contains("metadata")) item.metadata = json::serialize(*metadata);
+    if (!items.add(view_of(item))) throw Error{Errc::corrupt, "items.jsonl uses the id \"" + item.id + "\" twice"};
   });
   return items;
 }

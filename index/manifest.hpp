@@ -20,8 +20,8 @@ inline constexpr std::int64_t kFormat = 2;
 [[nodiscard]] std::string to_json(const Manifest& manifest);
 [[nodiscard]] Manifest parse_manifest(std::string_view json);
 
-[[nodiscard]] std::string to_lines(const std::vector<Item>& items);
-[[nodiscard]] std::vector<Item> parse_items(std::string_view lines);
+[[nodiscard]] std::string to_lines(const Items& items);
+[[nodiscard]] Items parse_items(std::string_view lines);
 
 // File name to hash.
 [[nodiscard]] std::string sums_of(const std::filesystem::path& directory);

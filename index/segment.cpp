@@ -4,7 +4,6 @@
 #include <future>
 #include <mutex>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 
 #include "core/digest.hpp"
@@ -79,15 +78,6 @@ class Verified {
   std::uintmax_t done_ = 0;
 };
 
-void check_items(const std::vector<Item>& items) {
-  std::unordered_set<std::string_view> seen;
-  for (const auto& item : items) {
-    check(item);
-    if (!seen.insert(item.id).second)
-      throw Error{Errc::invalid_argument, "the item id \"" + item.id + "\" is used twice"};
-  }
-}
-
 }  // namespace
 
 void Segment::add(std::vector<Item> items, MatrixView vectors) {
@@ -97,7 +87,17 @@ void Segment::add(std::vector<Item> items, MatrixView vectors) {
   } else {
     ann_.add(vectors);
   }
-  std::move(items.begin(), items.end(), std::back_inserter(items_));
+  for (const auto& item : items) {
+    if (!items_.add(view_of(item)))
+      throw Error{Errc::invalid_argument, "the item id \"" + item.id + "\" is used twice"};
+  }
+}
+
+std::vector<Item> Segment::items() const {
+  std::vector<Item> all;
+  all.reserve(items_.size());
+  for (std::size_t row = 0; row < items_.size(); ++row) all.push_back(copy_of(items_.at(row)));
+  return all;
 }
 
 Ann Segment::replace_index(Ann next) {
@@ -108,7 +108,7 @@ Ann Segment::replace_index(Ann next) {
 }
 
 void Segment::write(const fs::path& directory, Manifest manifest, const Attachments& attachments) const {
-  check_items(items_);
+  for (std::size_t row = 0; row < items_.size(); ++row) check(items_.at(row));
   if (fs::exists(directory))
     throw Error{Errc::conflict, directory.string() + " exists already; choose another --out, or remove it"};
   manifest.kind = ann_.kind();
@@ -129,18 +129,6 @@ void Segment::write(const fs::path& directory, Manifest manifest, const Attachme
   publish_directory(staging, directory);
 }
 
-void Segment::load_items(const fs::path& file) {
-  items_ = parse_items(read_text(file));
-  if (items_.size() != manifest_.count) throw Error{Errc::corrupt, "items.jsonl does not hold one line per vector"};
-  by_id_.reserve(items_.size());
-  for (std::uint32_t row = 0; row < items_.size(); ++row) {
-    const auto& item = items_[row];
-    if (!by_id_.emplace(item.id, row).second)
-      throw Error{Errc::corrupt, "items.jsonl uses the id \"" + item.id + "\" twice"};
-    labels_[item.label].push_back(row);
-  }
-}
-
 Segment Segment::open(const fs::path& directory, const Progress& progress) {
   const auto sums = sums_in(directory);
   Verified verified{directory, sums, progress};
@@ -158,7 +146,9 @@ Segment Segment::open(const fs::path& directory, const Progress& progress) {
   const auto manifest = parse_manifest(read_text(directory / kManifest));
   Segment segment{manifest.dimension, manifest.metric};
   segment.manifest_ = manifest;
-  segment.load_items(directory / kItems);
+  segment.items_ = parse_items(read_text(directory / kItems));
+  if (segment.items_.size() != manifest.count)
+    throw Error{Errc::corrupt, "items.jsonl does not hold one line per vector"};
   for (const auto& [name, hash] : sums) {
     if (name != kManifest && name != kVectors && name != kItems)
       segment.attachments_[name] = read_file(directory / name);
@@ -172,15 +162,10 @@ Segment Segment::open(const fs::path& directory, const Progress& progress) {
   return segment;
 }
 
-std::optional<std::size_t> Segment::find(std::string_view id) const {
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? std::nullopt : std::optional<std::size_t>{found->second};
-}
-
 const std::vector<std::uint32_t>& Segment::rows_of(const std::string& label) const {
   static const std::vector<std::uint32_t> kNone;
-  const auto found = labels_.find(label);
-  return found == labels_.end() ? kNone : found->second;
+  const auto found = labels().find(label);
+  return found == labels().end() ? kNone : found->second;
 }
 
 const std::vector<std::uint8_t>& Segment::attachment(const std::string& name) const {

@@ -15,13 +15,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/matrix.hpp"
 #include "index/ann.hpp"
 #include "index/item.hpp"
+#include "index/items.hpp"
 #include "index/metric.hpp"
 
 namespace driftd::index {
@@ -61,7 +61,7 @@ class Segment {
   explicit Segment(std::size_t dimension, Metric metric = Metric::l2) : ann_{dimension}, metric_{metric} {}
 
   // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, fewer items than rows,
-  // or a vector of zeros under cosine.
+  // or a vector of zeros under cosine; the segment is of no use then.
   void add(std::vector<Item> items, MatrixView vectors);
 
   // As Ann::place(). Must not run beside search().
@@ -84,12 +84,13 @@ class Segment {
 
   // Of queries as vectors are stored: under cosine of unit length.
   [[nodiscard]] Neighbours search(MatrixView queries, std::size_t k) const { return ann_.search(queries, k); }
-  [[nodiscard]] const Item& item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
-  [[nodiscard]] const std::vector<Item>& items() const { return items_; }
-  // Of an opened segment: the row of an id, and the rows of a label, ascending (empty: no such label).
-  [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const;
+  [[nodiscard]] ItemView item(std::int64_t row) const { return items_.at(static_cast<std::size_t>(row)); }
+  // Copies of all.
+  [[nodiscard]] std::vector<Item> items() const;
+  // The row of an id, and the rows of a label, ascending (empty: no such label).
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const { return items_.find(id); }
   [[nodiscard]] const std::vector<std::uint32_t>& rows_of(const std::string& label) const;
-  [[nodiscard]] const std::unordered_map<std::string, std::vector<std::uint32_t>>& labels() const { return labels_; }
+  [[nodiscard]] const Items::Labels& labels() const { return items_.labels(); }
 
   [[nodiscard]] const Ann& index() const { return ann_; }
   [[nodiscard]] std::size_t size() const { return ann_.size(); }
@@ -106,13 +107,9 @@ class Segment {
   [[nodiscard]] bool has_attachment(const std::string& name) const { return attachments_.contains(name); }
 
  private:
-  void load_items(const std::filesystem::path& file);
-
   Ann ann_;
   Metric metric_;
-  std::vector<Item> items_;
-  std::unordered_map<std::string_view, std::uint32_t> by_id_;  // of an opened segment; views into items_
-  std::unordered_map<std::string, std::vector<std::uint32_t>> labels_;
+  Items items_;
   Manifest manifest_;
   Attachments attachments_;
   std::shared_ptr<const void> companion_;

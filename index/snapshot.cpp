@@ -80,9 +80,9 @@ bool Snapshot::alive(std::size_t row) const {
   return !tail_alive_ || tail_alive_->test(row - base_->size());
 }
 
-const Item& Snapshot::item(std::int64_t row) const {
+ItemView Snapshot::item(std::int64_t row) const {
   const auto at = static_cast<std::size_t>(row);
-  return at < base_->size() ? base_->item(row) : tail_.item(at - base_->size());
+  return at < base_->size() ? base_->item(row) : view_of(tail_.item(at - base_->size()));
 }
 
 std::vector<float> Snapshot::vector(std::size_t row) const {
@@ -110,7 +110,7 @@ Segment living_items(const Snapshot& snapshot) {
     if (!snapshot.alive(row)) continue;
     const auto vector = snapshot.vector(row);
     vectors.data.insert(vectors.data.end(), vector.begin(), vector.end());
-    some.push_back(snapshot.item(static_cast<std::int64_t>(row)));
+    some.push_back(copy_of(snapshot.item(static_cast<std::int64_t>(row))));
     if (some.size() == kBlock) flush();
   }
   if (!some.empty()) flush();

@@ -45,7 +45,7 @@ class Snapshot {
   [[nodiscard]] std::size_t rows() const { return base_->size() + tail_.size(); }  // with the dead ones
   [[nodiscard]] std::size_t dimension() const { return base_->dimension(); }
   [[nodiscard]] bool alive(std::size_t row) const;
-  [[nodiscard]] const Item& item(std::int64_t row) const;
+  [[nodiscard]] ItemView item(std::int64_t row) const;
   // The vector as stored.
   [[nodiscard]] std::vector<float> vector(std::size_t row) const;
   // What came with a row of the tail; empty for the segment's.

@@ -127,7 +127,7 @@ int remove(const Options& options) {
   const auto before = opened.collection->snapshot();
   for (std::size_t row = 0; !options.label.empty() && row < before->rows(); ++row) {
     const auto& item = before->item(static_cast<std::int64_t>(row));
-    if (before->alive(row) && item.label == options.label) ids.push_back(item.id);
+    if (before->alive(row) && item.label == options.label) ids.emplace_back(item.id);
   }
   if (ids.empty()) throw Error{Errc::not_found, "nothing to remove: give ids, or the --label of some items"};
   std::size_t removed = 0;

@@ -174,7 +174,7 @@ class Machine {
         continue;
       }
       REQUIRE(found.distances[i] == Approx(expected[i]).margin(1e-5));
-      const auto& item = snapshot->item(found.rows[i]);
+      const auto item = copy_of(snapshot->item(found.rows[i]));
       REQUIRE(model().contains(item.id));
       REQUIRE(snapshot->vector(static_cast<std::size_t>(found.rows[i])) == model().at(item.id).vector);
     }

@@ -29,7 +29,7 @@ bool consistent(const index::Snapshot& snapshot, std::mt19937_64& random) {
   float last = 0;
   std::set<std::int64_t> rows;
   for (std::size_t i = 0; i < found.k && found.rows[i] >= 0; ++i) {
-    const auto& item = snapshot.item(found.rows[i]);
+    const auto item = copy_of(snapshot.item(found.rows[i]));
     const auto at = std::stof(item.id);
     if (std::abs(found.distances[i] - std::abs(at - x)) > 1e-3F || found.distances[i] < last) return false;
     if (filter.label && item.label != *filter.label) return false;

@@ -29,7 +29,7 @@ std::unique_ptr<Collection> open(const fs::path& directory, bool writable = true
 std::string nearest(const Collection& collection, float x) {
   const auto snapshot = collection.snapshot();
   const auto found = snapshot->search(Matrix{1, 2, {x, 0}}, 1);
-  return found.rows.front() < 0 ? "" : snapshot->item(found.rows.front()).id;
+  return found.rows.front() < 0 ? "" : std::string{snapshot->item(found.rows.front()).id};
 }
 
 Errc code_of(const std::function<void()>& doing) {
@@ -98,7 +98,7 @@ TEST_CASE("a search for a label finds items of that label only, in segment and t
   const auto ids = [&](const char* label, float x) {
     std::string text;
     const auto found = snapshot->search(Matrix{1, 2, {x, 0}}, 3, {.label = label});
-    for (const auto row : found.rows) text += row < 0 ? "-" : snapshot->item(row).id + " ";
+    for (const auto row : found.rows) text += row < 0 ? "-" : std::string{snapshot->item(row).id} + " ";
     return text;
   };
   CHECK(ids("odd", 3) == "near 1 5 ");

@@ -59,12 +59,15 @@ TEST_CASE("a newer format is refused with advice, damage as corrupt") {
 }
 
 TEST_CASE("items survive any characters in their texts") {
-  const std::vector<Item> items{{"1", "a \"quoted\"\nlabel", "ü/\\x.png"}, {"2", "", ""}};
-  const auto back = parse_items(to_lines(items));
+  const std::vector<Item> items{{"1", "a \"quoted\"\nlabel", "ü/\\x.png", R"({"a":"\n"})"}, {"2", "", "", ""}};
+  Items kept;
+  for (const auto& item : items) REQUIRE(kept.add(view_of(item)));
+  const auto back = parse_items(to_lines(kept));
   REQUIRE(back.size() == 2);
-  CHECK(back[0].label == items[0].label);
-  CHECK(back[0].uri == items[0].uri);
+  CHECK((copy_of(back.at(0)) == items[0] && copy_of(back.at(1)) == items[1]));
   CHECK(code_of([] { (void)parse_items("{\"id\":1}\n"); }) == Errc::corrupt);
+  const std::string line = R"({"id":"1","label":"","uri":""})";
+  CHECK(code_of([&] { (void)parse_items(line + "\n" + line + "\n"); }) == Errc::corrupt);
 }
 
 TEST_CASE("checksum lines must be whole and name plain files") {
