@@ -2,11 +2,14 @@
 // object on standard output.
 //
 // decode_ms: CPU time of one thread for an image. embed_ms: time for an image when so many are embedded in one call.
-// search_ms: time for each of so many queries in one call; the queries are the first folder's images. All are medians:
+// search_ms: time for each of so many queries in one call; the queries are the first folder's images. read_gb_s: 10^9
+// bytes a second that all cores together read from memory. All are medians:
 // the least says what a machine can do that other work leaves alone, and a service beside it has no such luck.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <ctime>
 #include <exception>
 #include <filesystem>
@@ -19,8 +22,10 @@
 
 #include "api/pipeline.hpp"
 #include "api/reference.hpp"
+#include "core/crew.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "core/huge_pages.hpp"
 #include "drift/scorer.hpp"
 #include "embed/bundle.hpp"
 #include "embed/embedder.hpp"
@@ -32,6 +37,9 @@ using namespace driftd;
 
 constexpr int kDecodeRuns = 5;
 constexpr int kRuns = 15;
+constexpr std::size_t kReadBytes = 512 << 20;  // several times the last cache's share of two cores
+constexpr std::size_t kReadBlock = 1 << 20;
+constexpr std::size_t kAhead = 8192;  // bytes fetched before they are read
 constexpr std::size_t kEmbedBatches[] = {1, 2, 4, 8, 16};
 constexpr std::size_t kSearchBatches[] = {1, 8, 64};
 
@@ -77,6 +85,27 @@ double usual_ms(const std::function<void()>& call) {
   return median(std::move(times));
 }
 
+// What a plain scan of vectors cannot do without.
+double read_gb_s() {
+  const std::vector<std::uint64_t, HugePageAllocator<std::uint64_t>> words(kReadBytes / sizeof(std::uint64_t), 1);
+  constexpr std::size_t kBlock = kReadBlock / sizeof(std::uint64_t);
+  constexpr std::size_t kLine = 64 / sizeof(std::uint64_t);
+  std::atomic<std::uint64_t> sum{0};
+  const double ms = usual_ms([&] {
+    cores().each(words.size() / kBlock, [&](std::size_t block) {
+      std::uint64_t mine = 0;
+      const std::uint64_t* at = words.data() + block * kBlock;
+      for (const std::uint64_t* end = at + kBlock; at != end; at += kLine) {
+        __builtin_prefetch(at + kAhead / sizeof(std::uint64_t));
+        for (std::size_t i = 0; i < kLine; ++i) mine += at[i];
+      }
+      sum += mine;
+    });
+  });
+  if (sum != kRuns * words.size()) throw Error{Errc::internal, "memory was not read"};
+  return 1e-6 * static_cast<double>(kReadBytes) / ms;
+}
+
 // `count` rows, those of `some` over and over.
 Matrix repeated(const Matrix& some, std::size_t count) {
   Matrix all{count, some.cols};
@@ -113,7 +142,7 @@ void run(const fs::path& directory, const std::vector<fs::path>& folders, const 
     std::cout << (i == 0 ? "" : ", ") << folders[i].filename() << ": " << decode_ms(folders[i], bundle.preprocess);
   }
   const auto embedder = embed::load_embedder(bundle);
-  std::cout << R"(}, "preferred_batch": )" << embedder->preferred_batch();
+  std::cout << R"(}, "read_gb_s": )" << read_gb_s() << R"(, "preferred_batch": )" << embedder->preferred_batch();
   const auto images = images_of(folders.front(), bundle.preprocess);
   print_each("embed_ms", kEmbedBatches, [&](const auto& some) { (void)embedder->embed(some); }, images);
   if (!reference.empty()) {

@@ -3,6 +3,7 @@
 import pathlib
 import statistics
 
+ROWS, DIMENSION = 100_000, 512  # of the race's reference
 NOTES = pathlib.Path(__file__).with_name("performance_notes.md")
 COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
 PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8": "openvino-int8"}
@@ -48,14 +49,25 @@ SCORE = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms_per_request", "rss_m
 RATIOS = ("of_bound", "of_peer", "of_tutorial")
 
 
-def bound_ms(alone):
-    """ms a request that cannot be avoided, both cores busy: embedding and search at their best batch, and decoding. HTTP is free."""
-    return min(alone["embed_ms"].values()) + alone["search_ms"]["8"] + alone["decode_ms"]["224x224"] / 2
+VECTOR_BYTES = {"float32": 4, "bfloat16": 2, "a byte": 1}  # of a value, as a plain scan may keep it
 
 
-def one_ms(alone):
+def bound_ms(alone, value_bytes=None):
+    """ms a request that cannot be avoided, both cores busy: embedding and search at their best batch, and decoding. HTTP is free.
+    value_bytes: by a plain scan of values of that size, which eight queries share."""
+    search = alone["search_ms"]["8"] if value_bytes is None else scan_ms(alone, value_bytes) / 8
+    return min(alone["embed_ms"].values()) + search + alone["decode_ms"]["224x224"] / 2
+
+
+def one_ms(alone, value_bytes=None):
     """ms that one request takes where nothing is batched."""
-    return alone["embed_ms"]["1"] + alone["search_ms"]["1"] + alone["decode_ms"]["224x224"]
+    search = alone["search_ms"]["1"] if value_bytes is None else scan_ms(alone, value_bytes)
+    return alone["embed_ms"]["1"] + search + alone["decode_ms"]["224x224"]
+
+
+def scan_ms(alone, value_bytes):
+    """ms that reading every vector takes all cores, arithmetic for nothing."""
+    return ROWS * DIMENSION * value_bytes / alone["read_gb_s"] / 1e6
 
 
 def with_ratios(figures):
@@ -112,6 +124,7 @@ def score_section(workloads):
     parts = [f"## Scoring, 224 x 224, closed loop\n\n{table(head, lines)}\n"]
     if limits:
         parts.append(bound_text(rows, limits))
+        parts.append(scan_text(figures))
     return "\n".join([*parts, f"Same nearest neighbour as the tutorial stack: {agreed}.\n"])
 
 
@@ -122,6 +135,25 @@ def bound_text(rows, limits):
               alone[name] / b["one"] if name in alone else None] for name, b in limits.items()]  # fmt: skip
     return ("The bound, in ms: embedding and search at their best batch and half the decoding (two cores), HTTP for nothing; measured before\n"
             f"each round, as ratios are taken within a round. Medians over the rounds.\n\n{table(head, lines)}\n")  # fmt: skip
+
+
+def scan_text(figures):
+    """How near driftd comes to a service whose search is a plain scan, rounds apart."""
+    alone = {(b["round"], b["contestant"]): b for b in figures["bounds"]}
+    rows = [row for row in figures["measurements"] if (row["round"], row["contestant"]) in alone]
+    lines = []
+    for name in sorted({name for _, name in alone}):
+        for values, size in VECTOR_BYTES.items():
+            bounds = {at[0]: b for at, b in alone.items() if at[1] == name}
+            mine = [row for row in rows if row["contestant"] == name]
+            busy = [middle(row["requests_per_second"] * bound_ms(bounds[row["round"]], size) / 1e3 for row in mine if row["clients"] == clients)
+                    for clients in (8, 32)]  # fmt: skip
+            one = middle(row["p50_ms"] / one_ms(bounds[row["round"]], size) for row in mine if row["clients"] == 1)
+            lines.append([name, values, middle(1e3 / bound_ms(b, size) for b in bounds.values()), *busy, one])
+    speed = middle(b["read_gb_s"] for b in alone.values())
+    head = ("", "values as", "that bound, req/s", "8 clients, of it", "32 clients, of it", "p50 of one client, x that sum")
+    return ("The same with a plain exact scan in place of driftd's search: every vector is read from memory, once for eight queries or for a lone\n"
+            f"one, at the {text(speed)} GB/s that two cores read here; arithmetic for nothing.\n\n{table(head, lines)}\n")  # fmt: skip
 
 
 def stages_section(workloads):

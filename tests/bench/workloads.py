@@ -18,6 +18,7 @@ from server import Driftd
 PRECISIONS = ("bf16", "int8", "fp32")
 STREAM_VECTORS = 64  # distinct ones that the streams are sent
 AUDIT_ROUNDS = 3
+MODEL_ROUNDS = 9  # of a few seconds
 SHORT_AUDIT = 64  # images
 SETTLED = 3  # seconds after load: what is free has gone back
 
@@ -60,7 +61,7 @@ def default_model(options, failures):
     def embed_ms(command):
         return last_json(call(*command))["embed_ms"]
 
-    rounds = [named(failures, "default_model", lambda: {"driftd": embed_ms(ours), "openvino": embed_ms(theirs)}) for _ in range(options.rounds)]
+    rounds = [named(failures, "default_model", lambda: {"driftd": embed_ms(ours), "openvino": embed_ms(theirs)}) for _ in range(MODEL_ROUNDS)]
     return [found for found in rounds if found]
 
 
