@@ -56,8 +56,8 @@ class Items {
 
   std::string text_;
   std::vector<Row> rows_;
-  std::vector<std::uint32_t>
-      slots_;  // by hash of the id, a power of two: the row and one, or 0; at most half are taken
+  // By hash of the id, a power of two, of which at most half are taken: the row and one, or 0.
+  std::vector<std::uint32_t> slots_;
   Labels labels_;
   std::vector<Labels::value_type*> names_;
 };
