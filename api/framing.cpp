@@ -149,9 +149,13 @@ Refusal BodyDecoder::take_data(std::string_view& input, std::string& body) {
   if (data.size() > limit_ - body.size()) return {413, "body", "the body is over this resource's limit"};
   body += data;
   input.remove_prefix(data.size());
-  remaining_ -= data.size();
-  if (remaining_ == 0) state_ = state_ == State::content ? State::done : State::chunk_end;
+  added(data.size());
   return {};
+}
+
+void BodyDecoder::added(std::uint64_t bytes) {
+  remaining_ -= bytes;
+  if (remaining_ == 0) state_ = state_ == State::content ? State::done : State::chunk_end;
 }
 
 // Collects one line of the chunked framing; end_line() acts on it.

@@ -72,6 +72,11 @@ class BodyDecoder {
   [[nodiscard]] Refusal push(std::string_view& input, std::string& body);
   [[nodiscard]] bool done() const { return state_ == State::done; }
 
+  // How many bytes follow that belong to the body as they are. A caller may append some of them to it without push(),
+  // and says with added() how many.
+  [[nodiscard]] std::uint64_t plain() const { return state_ == State::content ? remaining_ : 0; }
+  void added(std::uint64_t bytes);
+
  private:
   enum class State { content, chunk_line, chunk_data, chunk_end, last_line, done };
 

@@ -24,6 +24,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::size_t kBufferBytes = 64 * 1024;
 constexpr std::size_t kReserveBytes = 1024 * 1024;  // of a body, on the word of its Content-Length alone
+constexpr std::size_t kBodyBytes = 64 * 1024;       // that are read into a body at once
 constexpr auto kLingerTime = 1s;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr int kClientGone = 499;  // never sent: there is nobody to read it
@@ -140,11 +141,33 @@ awaitable<Refusal> HttpSession::read_body(const RequestHead& head, std::size_t l
     if (refusal || decoder.done()) co_return refusal;
     if (!charge(body.size())) co_return Refusal{503, "memory", "too many large requests are under way"};
     arm(begin + options_.body_timeout + 1000ms * wire_bytes / std::max<std::size_t>(options_.min_body_rate, 1));
-    if (!co_await fill()) {
+    bool more = false;
+    if (decoder.plain() > 0) {
+      const std::size_t count = co_await fill(body, decoder.plain());
+      decoder.added(count);
+      wire_bytes += count;
+      more = count > 0;
+    } else {
+      more = co_await fill();
+    }
+    if (!more) {
       if (!expired_) co_return Refusal{kClientGone, "gone", ""};
       co_return Refusal{408, "timeout", "the body did not arrive in time"};
     }
   }
+}
+
+// Appends what there is of the next `most` bytes, and returns how many those were: 0 as fill() returns false. Nothing
+// of an image is copied on its way to the decoder but what came with the head.
+awaitable<std::size_t> HttpSession::fill(std::string& body, std::uint64_t most) {
+  if (expired_) co_return 0;
+  const std::size_t had = body.size();
+  const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kBodyBytes, most));
+  if (had + wanted > body.capacity()) body.reserve(had + static_cast<std::size_t>(most));  // kReserveBytes have come
+  body.resize(had + wanted);
+  const auto [error, count] = co_await socket_.async_read_some(asio::buffer(body.data() + had, wanted), kTuple);
+  body.resize(had + count);
+  co_return error ? 0 : count;
 }
 
 // Reads what there is, at least one byte. False: the client is gone or the deadline passed.

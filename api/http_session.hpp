@@ -60,6 +60,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   awaitable<Refusal> read_head(RequestHead& head);
   awaitable<Refusal> read_body(const RequestHead& head, std::size_t limit, std::string& body);
   awaitable<bool> fill();
+  awaitable<std::size_t> fill(std::string& body, std::uint64_t most);
   awaitable<void> refuse(Refusal refusal, RequestHead head);
   awaitable<bool> write(Response response, const RequestHead& head, std::string_view id, bool keep_alive);
   awaitable<bool> write_all(std::string_view head, std::string_view body);

@@ -48,6 +48,25 @@ std::string repeat(std::string_view text, std::size_t count) {
 
 }  // namespace
 
+TEST_CASE("what follows a length may be put into the body elsewhere, and nothing of chunks may") {
+  std::string body;
+  BodyDecoder decoder{{.content_length = 10}, kLimit};
+  CHECK(decoder.plain() == 10);
+  auto input = "1234"sv;
+  CHECK(!decoder.push(input, body));
+  CHECK((decoder.plain() == 6 && input.empty() && body == "1234"));
+  decoder.added(5);
+  CHECK((decoder.plain() == 1 && !decoder.done()));
+  input = "5next"sv;
+  CHECK(!decoder.push(input, body));
+  CHECK((decoder.done() && decoder.plain() == 0 && input == "next" && body == "12345"));
+
+  BodyDecoder chunked{{.chunked = true}, kLimit};
+  input = "5\r\n12"sv;
+  CHECK(!chunked.push(input, body));
+  CHECK((chunked.plain() == 0 && !chunked.done()));
+}
+
 TEST_CASE("a chunked body decodes to what was encoded, and leaves what follows it") {
   const auto seed = std::random_device{}();
   CAPTURE(seed);

@@ -3,6 +3,8 @@
 #include <boost/json/parse.hpp>
 #include <future>
 #include <memory>
+#include <random>
+#include <thread>
 #include <vector>
 
 #include "core/error.hpp"
@@ -143,6 +145,28 @@ TEST_CASE("a sound request reaches its handler, however it is cut") {
       client.send(get());  // the connection is in step
       CHECK(client.receive().status == 200);
     }
+  }
+}
+
+TEST_CASE("a large body arrives whole, with what follows it, wherever packets end") {
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random{seed};
+  HttpFixture fixture;
+  for (const std::size_t size : {16'000U, 64 * 1024U, 64 * 1024 + 1U, 300'000U, 1'048'576U}) {
+    std::string body(size, ' ');
+    for (char& c : body) c = static_cast<char>('a' + random() % 26);
+    const auto wire =
+        post("Content-Length: " + std::to_string(size) + "\r\n", body) + post("Content-Length: 1\r\n", "2");
+    HttpClient client{fixture.port()};
+    for (std::size_t sent = 0; sent < wire.size();) {
+      const std::size_t piece = std::min<std::size_t>(wire.size() - sent, 1 + random() % 150'000);
+      REQUIRE(client.send(std::string_view{wire}.substr(sent, piece)));
+      sent += piece;
+      if (random() % 2 == 0) std::this_thread::sleep_for(1ms);
+    }
+    CHECK((boost::json::parse(client.receive().body).at("body").as_string() == body));
+    CHECK(boost::json::parse(client.receive().body).at("body") == "2");
   }
 }
 
