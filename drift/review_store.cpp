@@ -22,6 +22,8 @@ constexpr int kSchemaVersion = 1;
 // Queries name these by number.
 static_assert(static_cast<int>(ReviewState::waiting) == 0 && static_cast<int>(ReviewSource::diverse) == 0);
 
+constexpr const char* kUnsynced = "PRAGMA synchronous = NORMAL";
+
 constexpr const char* kSchema = R"(
   CREATE TABLE items (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, source INTEGER NOT NULL, state INTEGER NOT NULL,
@@ -35,9 +37,8 @@ constexpr const char* kSchema = R"(
 
 Database open(const std::filesystem::path& file) {
   Database db{file, Database::Mode::write, "the review queue " + file.string()};
-  db.execute(
-      "PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
-      "NORMAL");
+  db.execute("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
+  db.execute(kUnsynced);
   db.execute("BEGIN IMMEDIATE; COMMIT");
   require_sound(db);
   const auto application = db.integer("PRAGMA application_id");
@@ -65,7 +66,7 @@ class Synced {
   explicit Synced(Database& db) : db_{db} { db_.execute("PRAGMA synchronous = FULL"); }
   ~Synced() {
     try {
-      db_.execute("PRAGMA synchronous = NORMAL");
+      db_.execute(kUnsynced);
     } catch (const Error&) {  // then every transaction waits for the disk
     }
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
-#include <utility>
 
 namespace driftd::index {
 namespace {
@@ -49,8 +48,9 @@ std::optional<std::size_t> Items::find(std::string_view id) const {
 
 // Where the id is, or where it would go.
 std::size_t Items::slot_of(std::string_view id) const {
+  const std::hash<std::string_view> hash;
   const std::size_t mask = slots_.size() - 1;
-  std::size_t slot = std::hash<std::string_view>{}(id)&mask;
+  std::size_t slot = hash(id) & mask;
   while (slots_[slot] != 0 && id_of(rows_[slots_[slot] - 1]) != id) slot = (slot + 1) & mask;
   return slot;
 }

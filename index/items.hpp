@@ -1,6 +1,6 @@
 // What is kept about a segment's images, by row.
 //
-// Texts lie one behind the other, and ids are looked up in a table of row numbers: 30 bytes a row beside its texts,
+// Texts lie one behind the other, and ids are looked up in a table of row numbers: 40 bytes a row beside its texts,
 // where strings of their own and a map of them take 190. Labels, of which there are few, are kept once.
 //
 // Not thread-safe while rows are added; any number of threads may read. Views last until the next row is added, or the

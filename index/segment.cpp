@@ -80,7 +80,7 @@ class Verified {
 
 }  // namespace
 
-void Segment::add(std::vector<Item> items, MatrixView vectors) {
+void Segment::add(const std::vector<Item>& items, MatrixView vectors) {
   if (items.size() != vectors.rows) throw Error{Errc::invalid_argument, "as many items as vectors are needed"};
   if (metric_ == Metric::cosine) {
     ann_.add(scaled_to_unit(vectors));

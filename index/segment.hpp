@@ -62,7 +62,7 @@ class Segment {
 
   // Before write() only. Throws Error{invalid_argument} on a wrong dimension, an id used before, fewer items than rows,
   // or a vector of zeros under cosine; the segment is of no use then.
-  void add(std::vector<Item> items, MatrixView vectors);
+  void add(const std::vector<Item>& items, MatrixView vectors);
 
   // As Ann::place(). Must not run beside search().
   void place(const Device& device) { ann_.place(device); }

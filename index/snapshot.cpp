@@ -103,7 +103,8 @@ Segment living_items(const Snapshot& snapshot) {
   Matrix vectors{0, snapshot.dimension()};
   const auto flush = [&] {
     vectors.rows = some.size();
-    items.add(std::exchange(some, {}), vectors);
+    items.add(some, vectors);
+    some.clear();
     vectors.data.clear();
   };
   for (std::size_t row = 0; row < snapshot.rows(); ++row) {

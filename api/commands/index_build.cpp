@@ -134,7 +134,7 @@ void take_images(const Options& options, const embed::Bundle& bundle, Material& 
 void take_vectors(const Options& options, Material& material) {
   const auto vectors = read_npy(options.vectors);
   auto items = items_for(options.items, vectors.rows, fs::path{options.vectors}.stem().string());
-  if (options.held_out == 0) return material.items.add(std::move(items), vectors);
+  if (options.held_out == 0) return material.items.add(items, vectors);
   const auto held = split(items, options, material.plan.grouping);
   for (std::size_t row = 0; row < vectors.rows; ++row) material.add(std::move(items[row]), vectors.row(row), held[row]);
 }

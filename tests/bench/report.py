@@ -3,7 +3,9 @@
 import pathlib
 import statistics
 
-ROWS, DIMENSION = 100_000, 512  # of the race's reference
+from preparing import ROWS
+
+DIMENSION = 512  # of the race's vectors
 NOTES = pathlib.Path(__file__).with_name("performance_notes.md")
 COLOURS = {"driftd-bf16": "#1b6ca8", "driftd-int8": "#2f9e44", "openvino-bf16": "#e8890c", "openvino-int8": "#7a5195", "tutorial": "#999999"}
 PEERS = {"driftd-bf16": "openvino-bf16", "driftd-int8": "openvino-int8"}
@@ -47,8 +49,6 @@ def medians(rows, keys, figures):
 
 SCORE = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms_per_request", "rss_mib")
 RATIOS = ("of_bound", "of_peer", "of_tutorial")
-
-
 VECTOR_BYTES = {"float32": 4, "bfloat16": 2, "a byte": 1}  # of a value, as a plain scan may keep it
 
 
@@ -140,20 +140,20 @@ def bound_text(rows, limits):
 def scan_text(figures):
     """How near driftd comes to a service whose search is a plain scan, rounds apart."""
     alone = {(b["round"], b["contestant"]): b for b in figures["bounds"]}
-    rows = [row for row in figures["measurements"] if (row["round"], row["contestant"]) in alone]
-    lines = []
-    for name in sorted({name for _, name in alone}):
-        for values, size in VECTOR_BYTES.items():
-            bounds = {at[0]: b for at, b in alone.items() if at[1] == name}
-            mine = [row for row in rows if row["contestant"] == name]
-            busy = [middle(row["requests_per_second"] * bound_ms(bounds[row["round"]], size) / 1e3 for row in mine if row["clients"] == clients)
-                    for clients in (8, 32)]  # fmt: skip
-            one = middle(row["p50_ms"] / one_ms(bounds[row["round"]], size) for row in mine if row["clients"] == 1)
-            lines.append([name, values, middle(1e3 / bound_ms(b, size) for b in bounds.values()), *busy, one])
+    pairs = [(row, alone[row["round"], row["contestant"]]) for row in figures["measurements"] if (row["round"], row["contestant"]) in alone]
+
+    def line(name, values, size):
+        mine = [(row, bound) for row, bound in pairs if row["contestant"] == name]
+        one = middle(row["p50_ms"] / one_ms(bound, size) for row, bound in mine if row["clients"] == 1)
+        busy = [middle(row["requests_per_second"] * bound_ms(bound, size) / 1e3 for row, bound in mine if row["clients"] == clients)
+                for clients in (8, 32)]  # fmt: skip
+        return [name, values, middle(1e3 / bound_ms(bound, size) for (_, of), bound in alone.items() if of == name), *busy, one]
+
+    lines = [line(name, values, size) for name in sorted({name for _, name in alone}) for values, size in VECTOR_BYTES.items()]
     speed = middle(b["read_gb_s"] for b in alone.values())
     head = ("", "values as", "that bound, req/s", "8 clients, of it", "32 clients, of it", "p50 of one client, x that sum")
     return ("The same with a plain exact scan in place of driftd's search: every vector is read from memory, once for eight queries or for a lone\n"
-            f"one, at the {text(speed)} GB/s that two cores read here; arithmetic for nothing.\n\n{table(head, lines)}\n")  # fmt: skip
+            f"one, at the {text(speed)} GB/s that all cores together read here; arithmetic for nothing.\n\n{table(head, lines)}\n")  # fmt: skip
 
 
 def stages_section(workloads):

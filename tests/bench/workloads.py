@@ -53,7 +53,7 @@ def stages(options, failures):
 
 
 def default_model(options, failures):
-    """Embedding with the default model, ours and OpenVINO's in turn, as often as score has rounds."""
+    """Embedding with the default model, ours and OpenVINO's in turn."""
     folder = preparing.photographs() / SIZES[0]
     ours = [options.build / "tests/bench/hot_path_bench", preparing.default_bundle(options.build), folder]
     theirs = [preparing.environment("openvino"), HERE / "peers/stages.py", preparing.openvino_default() / "bf16.xml", folder]
