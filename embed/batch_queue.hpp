@@ -49,6 +49,8 @@ class BatchQueue {
 
   // When the oldest entry came; there is one.
   [[nodiscard]] TimePoint oldest() const { return entries_.front().submitted; }
+  // The same of the newest.
+  [[nodiscard]] TimePoint newest() const { return entries_.back().submitted; }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:

@@ -18,6 +18,7 @@ constexpr std::size_t kTogether = 8;
 constexpr int kPatience = 4;
 constexpr Duration kDecoding = std::chrono::milliseconds{5};
 // Waited for clients who were just answered to ask again: a part of that time, too, and at least a turn of the network.
+// Begins anew with each image: while it was decoded, the thread that reads the others' requests may have had no core.
 constexpr int kMoment = 16;
 constexpr Duration kRoundTrip = std::chrono::microseconds{500};
 
@@ -38,7 +39,8 @@ BatchTurn::Clock::time_point start_by(const BatchTurn& turn) {
   if (cores_to_spare || turn.waiting >= company(turn)) return at_once;
   if (occupied == 0) {
     const bool all_here = turn.waiting >= turn.last_count;
-    return all_here ? at_once : turn.last_answer + std::max(turn.last_run / kMoment, kRoundTrip);
+    const auto heard = std::max(turn.last_answer, turn.newest);
+    return all_here ? at_once : heard + std::max(turn.last_run / kMoment, kRoundTrip);
   }
   auto from = std::max(turn.free_since, turn.oldest);
   if (turn.busy > 0) from = std::max(from, turn.run_end);

@@ -24,6 +24,7 @@ struct BatchTurn {
 
   Clock::time_point free_since;   // the thread that asks
   Clock::time_point oldest;       // when the first of the images came
+  Clock::time_point newest;       // when the last one came
   Clock::time_point run_end;      // of the last run to begin, if it takes as long as the one before
   Clock::time_point last_answer;  // when a request last ended
   Clock::duration last_run{};     // what a run took

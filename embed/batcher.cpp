@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <thread>
 #include <utility>
+
+#include <unistd.h>
 
 #include "core/crew.hpp"
 #include "core/error.hpp"
@@ -143,6 +146,7 @@ class Batcher::Impl {
             .preferred = preferred_,
             .free_since = free_since,
             .oldest = queue_.oldest(),
+            .newest = queue_.newest(),
             .run_end = last_start_ + last_run_,
             .last_answer = last_answer_,
             .last_run = last_run_,
@@ -154,7 +158,10 @@ class Batcher::Impl {
     const Clock::time_point free_since = Clock::now();
     while (pieces_.empty() && !stopping_) {
       if (!leads(number)) {
+        const auto self = asleep_.insert(asleep_.end(), gettid());
         dealt_.wait(lock);
+        asleep_.erase(self);
+        if (pieces_.empty()) seats_.anywhere();  // kept off for nothing
         continue;
       }
       const Clock::time_point now = Clock::now();
@@ -176,10 +183,14 @@ class Batcher::Impl {
       std::vector<Queue::Entry> expired;
       if (pieces_.empty()) expired = begin_run(now, number);
       const Piece piece = next_piece();
+      std::optional<Seats::Seat> seat;
+      if (piece.run && !piece.run->lone) seat.emplace(seats_);
+      if (!pieces_.empty()) std::ranges::for_each(asleep_, [&](pid_t thread) { seats_.keep_off(thread); });
       dealt_.notify_all();
       lock.unlock();
       refuse(std::move(expired), now);
       if (piece.run) compute(piece);
+      seat.reset();
       lock.lock();
       if (piece.run) end_piece(lock, piece, number);
     }
@@ -237,8 +248,12 @@ class Batcher::Impl {
     }
   }
 
+  [[nodiscard]] Matrix embed_together(std::span<const Image> images) {
+    seats_.anywhere();
+    return embedder_->embed(images);
+  }
+
   [[nodiscard]] Matrix embed_alone(std::span<const Image> images) {
-    const Seats::Seat seat{seats_};
     const Crew::CoreInUse in_use{cores()};
     return embedder_->embed_alone(images);
   }
@@ -247,7 +262,7 @@ class Batcher::Impl {
     const std::span images = std::span{piece.run->images}.subspan(piece.first, piece.count);
     const std::span answers = std::span{piece.run->answers}.subspan(piece.first, piece.count);
     try {
-      const Matrix embeddings = piece.run->lone ? embedder_->embed(images) : embed_alone(images);
+      const Matrix embeddings = piece.run->lone ? embed_together(images) : embed_alone(images);
       for (std::size_t i = 0; i < piece.count; ++i)
         answers[i].embedding.assign(embeddings.row(i).begin(), embeddings.row(i).end());
     } catch (...) {
@@ -279,6 +294,7 @@ class Batcher::Impl {
   Queue queue_;                                 // guarded by mutex_
   std::deque<Piece> pieces_;                    // of runs that have begun, at most one; guarded by mutex_
   std::optional<std::size_t> leader_;           // guarded by mutex_
+  std::list<pid_t> asleep_;                     // threads that wait for pieces; guarded by mutex_
   std::size_t busy_ = 0;                        // threads that compute; guarded by mutex_
   std::size_t computed_ = 0;                    // images in runs; guarded by mutex_
   std::size_t requests_ = 0;                    // that have begun and not ended; guarded by mutex_

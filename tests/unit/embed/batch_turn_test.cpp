@@ -23,6 +23,7 @@ BatchTurn turn_of_second_thread() {
           .preferred = 4,
           .free_since = kNow,
           .oldest = kNow - 20ms,
+          .newest = kNow - 20ms,
           .run_end = kNow + 40ms,
           .last_answer = kNow - 1s,
           .last_run = 64ms,
@@ -92,6 +93,8 @@ TEST_CASE("images wait a moment for clients who were just answered, where the la
   CHECK(start_by(turn) == kNow + 4ms);
   turn.last_run = 4ms;
   CHECK(start_by(turn) == kNow + 500us);
+  turn.newest = kNow + 400us;  // while it was decoded nobody may have read what the others asked
+  CHECK(start_by(turn) == kNow + 900us);
   turn.threads = 3;  // too few to keep the cores busy
   CHECK(at_once(turn));
 }
@@ -156,6 +159,7 @@ TEST_CASE("whatever the load, runs have images, their pieces, too, and no wait i
     turn.elsewhere = random() % 300;
     turn.preferred = 1 + random() % 16;
     turn.oldest = kNow - std::chrono::milliseconds{random() % 100};
+    turn.newest = std::min(kNow, turn.oldest + std::chrono::milliseconds{random() % 100});
     turn.last_answer = kNow - std::chrono::milliseconds{random() % 10};
     turn.last_run = std::chrono::milliseconds{random() % 500};
     turn.run_end = kNow - std::chrono::milliseconds{random() % 100} + turn.last_run;

@@ -1,9 +1,12 @@
 #include "embed/seats.hpp"
 
+#include <atomic>
 #include <barrier>
 #include <set>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 #include "core/guarded.hpp"
 #include "tests/support/catch.hpp"
@@ -93,4 +96,51 @@ TEST_CASE("where all cores are taken a thread stays as it was") {
   }
   CHECK(count_allowed() == cores);
   all.arrive_and_wait();
+}
+
+TEST_CASE("a thread that is kept off wakes where nobody sits, and may run anywhere again when it says so") {
+  if (count_allowed() < 2) {
+    WARN("skipped: one core");
+    return;
+  }
+  Seats seats;
+  std::barrier<> both{2};
+  std::atomic<pid_t> id = 0;
+  int woken_on = -1;
+  int meanwhile = 0;
+  int afterwards = 0;
+  std::jthread sleeper{[&] {
+    id = gettid();
+    both.arrive_and_wait();
+    both.arrive_and_wait();  // kept off by now
+    woken_on = sched_getcpu();
+    meanwhile = count_allowed();
+    seats.anywhere();
+    afterwards = count_allowed();
+  }};
+  both.arrive_and_wait();
+  const int cores = count_allowed();
+  const Seats::Seat seat{seats};
+  const int mine = sched_getcpu();
+  seats.keep_off(id);
+  both.arrive_and_wait();
+  sleeper.join();
+  CHECK(woken_on != mine);
+  CHECK(meanwhile == cores - 1);
+  CHECK(afterwards == cores);
+}
+
+TEST_CASE("who was kept off and sits down may run anywhere after it") {
+  Seats seats;
+  const int cores = count_allowed();
+  std::jthread{[&] {
+    const Seats::Seat other{seats};
+    std::jthread{[&] {
+      seats.keep_off(gettid());
+      {
+        const Seats::Seat seat{seats};
+      }
+      CHECK(count_allowed() == cores);
+    }}.join();
+  }}.join();
 }
