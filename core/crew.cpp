@@ -4,11 +4,20 @@
 #include <atomic>
 #include <exception>
 
+#include <unistd.h>
+
 #include "core/thread.hpp"
 
 namespace driftd {
+namespace {
+
+// Helpers that are told one by one where not to wake; among more cores Linux finds an idle one.
+constexpr std::size_t kFew = 8;
+
+}  // namespace
 
 Crew::Crew(std::size_t helpers, const std::string& name) {
+  if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0) CPU_ZERO(&allowed_);
   const NewThreadsNamed named{name};
   for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
 }
@@ -28,6 +37,7 @@ void Crew::run(std::size_t helpers, const std::function<void(std::size_t)>& work
   {
     const std::lock_guard lock{mutex_};
     jobs_.push_back(&job);
+    keep_off_this_core();
   }
   for (std::size_t i = 0; i < helpers; ++i) change_.notify_one();
   work(0);
@@ -52,8 +62,20 @@ void Crew::each(std::size_t count, const std::function<void(std::size_t)>& work)
   if (failure) std::rethrow_exception(failure);
 }
 
+// On a busy machine Linux may leave a helper where it is woken, behind the caller, though another core is idle, until a
+// tick finds out: some milliseconds, the time of a whole search.
+void Crew::keep_off_this_core() {
+  const int here = sched_getcpu();
+  cpu_set_t others = allowed_;
+  if (here < 0 || threads_.size() > kFew) return;
+  CPU_CLR(here, &others);
+  if (CPU_COUNT(&others) == 0) return;
+  for (const pid_t id : ids_) sched_setaffinity(id, sizeof(others), &others);
+}
+
 void Crew::help() {
   std::unique_lock lock{mutex_};
+  ids_.push_back(gettid());
   for (;;) {
     change_.wait(lock, [&] { return closing_ || !jobs_.empty(); });
     if (closing_) return;

@@ -2,8 +2,9 @@
 //
 // Thread-safe. A caller waits for the helpers that have begun, never for one that the system has yet to wake: on a busy
 // machine an OpenMP team, which meets at a barrier, can take a hundred times the time of one thread. Many callers share
-// the helpers, so that threads at work are never more than callers and helpers. Owns its threads; the destructor ends
-// them and must not run beside run().
+// the helpers, so that threads at work are never more than callers and helpers. Up to eight helpers are woken on other
+// cores than the caller's, for a system call each. Owns its threads; the destructor ends them and must not run beside
+// run().
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,9 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sched.h>
+#include <sys/types.h>
 
 namespace driftd {
 
@@ -58,12 +62,15 @@ class Crew {
   };
 
   void help();
+  void keep_off_this_core();
 
   std::atomic<std::size_t> in_use_{0};
   std::mutex mutex_;
   std::condition_variable change_;
   std::deque<Job*> jobs_;              // guarded by mutex_, as the jobs are: those that want more helpers
   bool closing_ = false;               // guarded by mutex_
+  std::vector<pid_t> ids_;             // of helpers; guarded by mutex_
+  cpu_set_t allowed_{};                // where they may run; constant after construction
   std::vector<std::jthread> threads_;  // last: they use all of the above
 };
 

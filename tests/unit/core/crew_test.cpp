@@ -86,3 +86,38 @@ TEST_CASE("many callers share a crew") {
   }
   CHECK(done == 4 * 200 * 5);
 }
+
+TEST_CASE("helpers are woken on other cores than the caller's") {
+  cpu_set_t allowed;
+  REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+  if (CPU_COUNT(&allowed) < 2) {
+    WARN("skipped: one core");
+    return;
+  }
+  Crew crew{1, "helper"};
+  const auto run = [&](int core) {  // where the helper is, and whether it might be on that core
+    std::latch helped{1};
+    std::pair<int, bool> found;
+    crew.run(1, [&](std::size_t number) {
+      if (number == 0) return helped.wait();
+      cpu_set_t its;
+      sched_getaffinity(0, sizeof(its), &its);
+      found = {sched_getcpu(), CPU_ISSET(core, &its)};
+      helped.count_down();
+    });
+    return found;
+  };
+  run(0);  // it is there from now on
+  cpu_set_t own;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed)) continue;
+    CPU_ZERO(&own);
+    CPU_SET(core, &own);
+    REQUIRE(sched_setaffinity(0, sizeof(own), &own) == 0);
+    const auto [helper_on, might_be_here] = run(core);
+    CAPTURE(core);
+    CHECK(helper_on != core);
+    CHECK_FALSE(might_be_here);
+  }
+  sched_setaffinity(0, sizeof(allowed), &allowed);
+}
