@@ -37,6 +37,10 @@ def last_json(text):
     return json.loads(text.strip().splitlines()[-1])
 
 
+def openvino_stages(precision, folders):
+    return call(preparing.environment("openvino"), HERE / "peers/stages.py", preparing.openvino_models() / f"{precision}.xml", *folders)
+
+
 def stages(options, failures):
     """Decoding and embedding alone, ours and OpenVINO's: their sum is the bound that everything else is held against."""
     folders = [preparing.photographs() / size for size in SIZES]
@@ -45,9 +49,7 @@ def stages(options, failures):
     for precision in PRECISIONS:
         commands[f"driftd-{precision}"] = lambda p=precision: call(bench, preparing.bundle(options.build, p), *folders)
     for precision in ("bf16", "int8"):
-        commands[f"openvino-{precision}"] = lambda p=precision: call(
-            preparing.environment("openvino"), HERE / "peers/stages.py", preparing.openvino_models() / f"{p}.xml", *folders
-        )
+        commands[f"openvino-{precision}"] = lambda p=precision: openvino_stages(p, folders)
     found = {name: named(failures, name, lambda c=command: last_json(c())) for name, command in commands.items()}
     return {name: figures for name, figures in found.items() if figures}
 
@@ -85,21 +87,29 @@ def alone(options, name, folders):
 
 
 def score(options, failures):
-    """The closed loop of race.py: all contestants in turn, at 1, 8 and 32 clients; before each round the bound of ours, so that both
-    are measured on a machine as fast."""
-    bounds = []
+    """The closed loop of race.py: all contestants in turn, at 1, 8 and 32 clients; before each round the bound of ours, and what
+    OpenVINO's stack takes for the same, so that all is measured on a machine as fast."""
+    bounds, pieces = [], []
+    folders = [preparing.photographs() / SIZES[0]]
 
     def before_round(number):
-        for name in [n for n in options.contestants.split(",") if n.startswith("driftd")]:
-            figures = named(failures, name, lambda name=name: alone(options, name, [preparing.photographs() / SIZES[0]]))
+        for name in options.contestants.split(","):
+            stack, _, precision = name.partition("-")
+            if stack == "driftd":
+                found, measure = bounds, lambda name=name: alone(options, name, folders)
+            elif stack == "openvino":
+                found, measure = pieces, lambda precision=precision: last_json(openvino_stages(precision, folders))
+            else:
+                continue
+            figures = named(failures, name, measure)
             if figures:
-                bounds.append({"round": number, "contestant": name} | figures)
+                found.append({"round": number, "contestant": name} | figures)
 
     arguments = ["--build", str(options.build), "--sizes", SIZES[0], "--forms", "raw", "--seconds", str(options.seconds),
                  "--rounds", str(options.rounds), "--contestants", options.contestants]  # fmt: skip
     result = race.run(race.parse(arguments), before_round)
     failures |= result.pop("failures")
-    return result | {"bounds": bounds}
+    return result | {"bounds": bounds, "pieces": pieces}
 
 
 def drifted(options, failures):
