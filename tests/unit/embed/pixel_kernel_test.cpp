@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 #include <vector>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/support/catch.hpp"
 
@@ -41,6 +45,32 @@ std::vector<std::uint8_t> written(std::size_t bytes, const auto& pass) {
   pass(out.data());
   return out;
 }
+
+// Bytes with a page behind the last one that nobody may read.
+class Fenced {
+ public:
+  explicit Fenced(std::span<const std::uint8_t> bytes) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const auto pages = (bytes.size() + page - 1) / page * page;
+    size_ = pages + page;
+    start_ =
+        static_cast<std::uint8_t*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(start_ != MAP_FAILED);
+    REQUIRE(mprotect(start_ + pages, page, PROT_NONE) == 0);
+    first_ = start_ + pages - bytes.size();
+    std::ranges::copy(bytes, first_);
+  }
+  ~Fenced() { munmap(start_, size_); }
+  Fenced(const Fenced&) = delete;
+  Fenced& operator=(const Fenced&) = delete;
+
+  [[nodiscard]] const std::uint8_t* first() const { return first_; }
+
+ private:
+  std::uint8_t* start_ = nullptr;
+  std::uint8_t* first_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 PixelSums plain_sums(const Image& image) {
   PixelSums sums;
@@ -100,6 +130,31 @@ TEST_CASE("both passes of a resize give the same bytes with every kernel, and wr
       if (across.empty()) across = two;
       REQUIRE(one == along);
       REQUIRE(two == across);
+    }
+  }
+}
+
+TEST_CASE("no kernel reads behind the last pixel") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(take(1, random(1, 1 << 30))));
+  Random random{seed};
+  for (int i = 0; i < 100; ++i) {
+    const int in = up_to(200, random);
+    const int out = up_to(100, random);
+    const int other = up_to(40, random);
+    const ResampleAxis axis = resample_axis(in, out, Filter::bicubic, 0, out);
+    const Image wide = noise(in, other, random);
+    const Image tall = noise(other, in, random);
+    const Fenced wide_bytes{wide.rgb};
+    const Fenced tall_bytes{tall.rgb};
+    PixelRows rows = rows_of(wide, in);
+    PixelRows columns = rows_of(tall, other);
+    rows.first = wide_bytes.first();
+    columns.first = tall_bytes.first();
+    std::vector<std::uint8_t> result(std::size_t{3} * out * other);
+    for (const PixelKernel& kernel : pixel_kernels()) {
+      CAPTURE(seed, i, kernel.name, in, out, other);
+      kernel.along(rows, 0, axis, result.data());
+      kernel.across(columns, 0, axis, result.data());
     }
   }
 }
