@@ -21,7 +21,7 @@ namespace driftd::embed {
 
 class Seats {
  public:
-  Seats();  // for the cores that the calling thread may use
+  Seats();  // for the cores that the calling thread may use now
 
   // The calling thread's, while it lives.
   class Seat {
