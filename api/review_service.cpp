@@ -145,8 +145,7 @@ bool ReviewService::keep_random(const Handed& handed, ReviewItem& item) {
   if (!sample || sample->round != *handed.pick.round || samples_.size() == 0) return false;  // of a sample that is over
   item.source = ReviewSource::random;
   item.round = sample->round;
-  write(handed, item, make_place(item.stream, item.round, samples_.size() - 1));
-  save();
+  write(handed, item, make_place(item.stream, item.round, samples_.size() - 1), sample);
   return true;
 }
 
@@ -163,18 +162,19 @@ bool ReviewService::keep_diverse(const Handed& handed, ReviewItem& item) {
   return true;
 }
 
-void ReviewService::write(const Handed& handed, ReviewItem& item, const std::vector<std::string>& gone) {
+void ReviewService::write(const Handed& handed, ReviewItem& item, const std::vector<std::string>& gone,
+                          const std::optional<drift::SampleState>& sample) {
   std::vector<unsigned char> jpeg;
   if (const auto& request = handed.candidate.request; pictures_ && request) {
     const auto body = read_image_body(*request, max_image_bytes_);
     if (const auto* image = std::get_if<ImageBytes>(&body)) {
-      auto small = small_jpeg(image->bytes, static_cast<int>(config_.image_side), kQuality);
+      auto small = kept_jpeg(image->bytes, static_cast<int>(config_.image_side), kQuality);
       jpeg = std::move(small.jpeg);
       item.width = small.width;
       item.height = small.height;
     }
   }
-  item = store_.add(std::move(item), handed.candidate.vector, std::as_bytes(std::span{jpeg}), gone);
+  item = store_.add(std::move(item), handed.candidate.vector, std::as_bytes(std::span{jpeg}), gone, sample);
 }
 
 // Cuts every sample down to what it may have since there are more streams.
@@ -187,21 +187,18 @@ void ReviewService::trim_samples() {
 // the queue, out of the sample.
 std::vector<std::string> ReviewService::make_place(const std::string& stream, std::int64_t round, std::size_t most) {
   std::vector<std::string> gone;
-  std::vector<ReviewItem> members;
-  for (auto& item : store_.items({.source = ReviewSource::random, .stream = stream, .limit = INT32_MAX})) {
-    if (item.round == round) {
-      members.push_back(std::move(item));
-    } else if (item.state == ReviewState::waiting) {
-      gone.push_back(item.id);
-    }
-  }
+  auto members = store_.members(stream);
+  std::erase_if(members, [&](const drift::ReviewMember& member) {
+    if (member.round != round && member.state == ReviewState::waiting) gone.push_back(member.id);
+    return member.round != round;
+  });
   while (members.size() > most) {
     const auto at = members.begin() + static_cast<std::ptrdiff_t>(samples_.random_below(members.size()));
     if (at->state == ReviewState::waiting) {
       gone.push_back(at->id);
-    } else {
-      at->round = 0;
-      store_.update(*at);
+    } else if (auto item = store_.item(at->id)) {
+      item->round = 0;
+      store_.update(*item);
     }
     members.erase(at);
   }

@@ -92,7 +92,8 @@ class ReviewService {
   void keep(Handed& handed);
   [[nodiscard]] bool keep_random(const Handed& handed, drift::ReviewItem& item);
   [[nodiscard]] bool keep_diverse(const Handed& handed, drift::ReviewItem& item);
-  void write(const Handed& handed, drift::ReviewItem& item, const std::vector<std::string>& gone);
+  void write(const Handed& handed, drift::ReviewItem& item, const std::vector<std::string>& gone,
+             const std::optional<drift::SampleState>& sample = std::nullopt);
   void trim_samples();
   std::vector<std::string> make_place(const std::string& stream, std::int64_t round, std::size_t most);
   void report();

@@ -86,6 +86,13 @@ SmallJpeg small_jpeg(std::span<const std::uint8_t> bytes, int side, int quality)
   return {encode_jpeg(image, quality), image.width, image.height};
 }
 
+SmallJpeg kept_jpeg(std::span<const std::uint8_t> bytes, int side, int quality) {
+  const auto size = embed::bare_jpeg_size(bytes);
+  const bool small = size && std::max(size->width, size->height) <= side &&
+                     2 * bytes.size() <= static_cast<std::size_t>(size->width) * static_cast<std::size_t>(size->height);
+  return small ? SmallJpeg{{bytes.begin(), bytes.end()}, size->width, size->height} : small_jpeg(bytes, side, quality);
+}
+
 Thumbnail Thumbnails::of(const std::filesystem::path& path) {
   std::error_code error;
   if (left_ == 0 || !std::filesystem::is_regular_file(path, error)) return {};

@@ -39,6 +39,10 @@ struct SmallJpeg {
 // Both of the above: nothing of the file but its pixels is left. Throws what they throw.
 [[nodiscard]] SmallJpeg small_jpeg(std::span<const std::uint8_t> bytes, int side, int quality);
 
+// The same of a file that has been decoded before, which is kept as it is where it is a JPEG that small, of at most
+// four bits a pixel, and nothing but a picture.
+[[nodiscard]] SmallJpeg kept_jpeg(std::span<const std::uint8_t> bytes, int side, int quality);
+
 class Thumbnails {
  public:
   // budget: bytes of data URIs in all; what comes later has no picture.

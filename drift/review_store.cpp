@@ -106,6 +106,16 @@ void drop_image(Database& db, std::string_view id) {
   Statement{db, "UPDATE items SET image_bytes = 0 WHERE id = ?"}.bind(id).step();
 }
 
+void save(Database& db, std::span<const SampleState> samples) {
+  Statement replace{
+      db, "REPLACE INTO samples (stream, reference, round, since_ms, seen, missed) VALUES (?, ?, ?, ?, ?, ?)"};
+  for (const auto& sample : samples) {
+    replace.bind(sample.stream).bind(sample.reference).bind(sample.round).bind(sample.since_ms);
+    replace.bind(static_cast<std::int64_t>(sample.seen)).bind(static_cast<std::int64_t>(sample.missed)).step();
+    replace.reset();
+  }
+}
+
 // Whether an image of that many bytes has room, after those of answered items have made way.
 bool make_room(Database& db, std::size_t wanted, std::size_t limit) {
   if (wanted > limit) return false;
@@ -147,7 +157,7 @@ ReviewStore::ReviewStore(const std::filesystem::path& file, ReviewStoreOptions o
 ReviewStore::~ReviewStore() = default;
 
 ReviewItem ReviewStore::add(ReviewItem item, std::span<const float> vector, std::span<const std::byte> jpeg,
-                            std::span<const std::string> gone) {
+                            std::span<const std::string> gone, const std::optional<SampleState>& sample) {
   return connection_->with([&](Database& db) {
     Transaction transaction{db};
     for (const auto& id : gone) erase(db, id);
@@ -167,6 +177,7 @@ ReviewItem ReviewStore::add(ReviewItem item, std::span<const float> vector, std:
     Statement{db, "INSERT INTO vectors (id, vector) VALUES (?, ?)"}.bind(item.id).bind(std::as_bytes(vector)).step();
     if (item.image_bytes > 0)
       Statement{db, "INSERT INTO images (id, jpeg) VALUES (?, ?)"}.bind(item.id).bind(jpeg).step();
+    if (sample) save(db, {&*sample, 1});
     transaction.commit();
     return item;
   });
@@ -221,6 +232,16 @@ std::vector<ReviewItem> ReviewStore::items(const ReviewQuery& wanted) const {
   });
 }
 
+std::vector<ReviewMember> ReviewStore::members(std::string_view stream) const {
+  return connection_->with([&](Database& db) {
+    Statement query{db, "SELECT id, state, round FROM items WHERE source = 1 AND stream = ? ORDER BY seq DESC"};
+    query.bind(stream);
+    std::vector<ReviewMember> all;
+    while (query.step()) all.push_back({query.text(0), static_cast<ReviewState>(query.integer(1)), query.integer(2)});
+    return all;
+  });
+}
+
 std::vector<float> ReviewStore::vector(std::string_view id) const {
   return connection_->with([&](Database& db) {
     Statement query{db, "SELECT vector FROM vectors WHERE id = ?"};
@@ -255,13 +276,7 @@ void ReviewStore::save_samples(std::span<const SampleState> samples) {
   connection_->with([&](Database& db) {
     Transaction transaction{db};
     db.execute("DELETE FROM samples");
-    Statement insert{
-        db, "INSERT INTO samples (stream, reference, round, since_ms, seen, missed) VALUES (?, ?, ?, ?, ?, ?)"};
-    for (const auto& sample : samples) {
-      insert.bind(sample.stream).bind(sample.reference).bind(sample.round).bind(sample.since_ms);
-      insert.bind(static_cast<std::int64_t>(sample.seen)).bind(static_cast<std::int64_t>(sample.missed)).step();
-      insert.reset();
-    }
+    save(db, samples);
     transaction.commit();
   });
 }

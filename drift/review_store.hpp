@@ -36,6 +36,13 @@ struct ReviewQuery {
   std::size_t limit = 50;
 };
 
+// What is needed to choose which of a sample's items go.
+struct ReviewMember {
+  std::string id;
+  ReviewState state;
+  std::int64_t round;
+};
+
 struct ReviewCounts {
   std::size_t waiting = 0;
   std::size_t answered = 0;
@@ -49,16 +56,18 @@ class ReviewStore {
   explicit ReviewStore(const std::filesystem::path& file, ReviewStoreOptions options = {});
   ~ReviewStore();
 
-  // Removes `gone` and adds the item with its embedding and its JPEG (may be empty), all or nothing. An image that
-  // finds no room is left out. Returns the item as it is stored.
+  // Removes `gone` and adds the item with its embedding and its JPEG (may be empty), and what its sample has counted,
+  // all or nothing. An image that finds no room is left out. Returns the item as it is stored.
   ReviewItem add(ReviewItem item, std::span<const float> vector, std::span<const std::byte> jpeg,
-                 std::span<const std::string> gone = {});
+                 std::span<const std::string> gone = {}, const std::optional<SampleState>& sample = std::nullopt);
   // Replaces what is known of an item. Throws Error not_found when it made room for another meanwhile.
   void update(const ReviewItem& item);
   void remove(std::span<const std::string> ids);
 
   [[nodiscard]] std::optional<ReviewItem> item(std::string_view id) const;
   [[nodiscard]] std::vector<ReviewItem> items(const ReviewQuery& query) const;
+  // All random items of a stream, the newest first, also those that are in no sample any more.
+  [[nodiscard]] std::vector<ReviewMember> members(std::string_view stream) const;
   [[nodiscard]] std::vector<float> vector(std::string_view id) const;     // throws Error not_found
   [[nodiscard]] std::vector<std::byte> image(std::string_view id) const;  // empty: none is kept
   [[nodiscard]] ReviewCounts counts() const;

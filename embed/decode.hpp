@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -56,5 +57,14 @@ struct Decoded {
 
 // Throws Error: unsupported_media, too_large (over a limit), undecodable (damaged or cut short).
 [[nodiscard]] Decoded decode(std::span<const std::uint8_t> bytes, const DecodeOptions& options = {});
+
+struct Size {
+  int width = 0;
+  int height = 0;
+};
+
+// Of a JPEG file that is nothing but a picture in grey or colour: no metadata, comment or preview, and nothing behind
+// its end. Nothing for any other file. Pixels are not decoded: whether they are sound only decode() tells.
+[[nodiscard]] std::optional<Size> bare_jpeg_size(std::span<const std::uint8_t> bytes);
 
 }  // namespace driftd::embed

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <cstdio>  // jpeglib.h needs FILE
 #include <cstring>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <jpeglib.h>
@@ -72,6 +74,39 @@ Layout walk_markers(Bytes bytes, bool all) {
     if (marker == kSos && !all) break;
   }
   return layout;
+}
+
+// Whether a segment says nothing but how pixels are coded.
+bool is_of_picture(std::uint8_t marker, Bytes content) {
+  const auto begins = [&](std::string_view name) {
+    return content.size() >= name.size() && std::memcmp(content.data(), name.data(), name.size()) == 0;
+  };
+  switch (marker) {
+    case 0xC0:  // SOF0 to SOF2: baseline, extended, progressive
+    case 0xC1:
+    case 0xC2:
+      return content.size() >= 6 && (content[5] == 1 || content[5] == 3);
+    case 0xC4:  // DHT
+    case 0xDA:  // SOS
+    case 0xDB:  // DQT
+    case 0xDD:  // DRI
+      return true;
+    case 0xE0:  // APP0
+      return content.size() == 14 && begins({"JFIF\0", 5}) && content[12] == 0 && content[13] == 0;
+    case 0xEE:  // APP14
+      return content.size() == 12 && begins("Adobe");
+    default:
+      return false;
+  }
+}
+
+// Where the next marker is, from inside a scan; the end where there is none.
+std::size_t end_of_scan(Bytes bytes, std::size_t at) {
+  for (; at + 1 < bytes.size(); ++at) {
+    const bool restart = bytes[at + 1] >= 0xD0 && bytes[at + 1] <= 0xD7;
+    if (bytes[at] == 0xFF && bytes[at + 1] != 0x00 && !restart) return at;
+  }
+  return bytes.size();
 }
 
 class Decompressor {
@@ -187,6 +222,24 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
           .height = jpeg.height(),
           .orientation = layout.orientation,
           .jpeg_quality = quality};
+}
+
+std::optional<Size> bare_jpeg_size(Bytes bytes) {
+  if (bytes.size() < 2 || big16(bytes, 0) != 0xFFD8) return std::nullopt;
+  Size size;
+  for (std::size_t at = 2; at + 4 <= bytes.size();) {
+    const std::size_t length = big16(bytes, at + 2);
+    if (bytes[at] != 0xFF || length < 2 || length > bytes.size() - at - 2) return std::nullopt;
+    const std::uint8_t marker = bytes[at + 1];
+    const Bytes content = bytes.subspan(at + 4, length - 2);
+    if (!is_of_picture(marker, content)) return std::nullopt;
+    if (marker <= 0xC2) size = {static_cast<int>(big16(content, 3)), static_cast<int>(big16(content, 1))};
+    at += 2 + length;
+    if (marker == 0xDA) at = end_of_scan(bytes, at);
+    if (bytes.size() - at == 2 && big16(bytes, at) == 0xFFD9)
+      return size.width > 0 && size.height > 0 ? std::optional{size} : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace driftd::embed

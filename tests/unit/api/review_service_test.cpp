@@ -1,10 +1,14 @@
 #include "api/review_service.hpp"
 
+#include <cstdint>
 #include <thread>
+#include <tuple>
 
 #include "api/log.hpp"
+#include "embed/decode.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/errors.hpp"
+#include "tests/support/images.hpp"
 #include "tests/support/temp_dir.hpp"
 
 using namespace driftd;
@@ -27,7 +31,10 @@ struct Desk {
     candidate.item.reference = "default@1";
     candidate.item.model = "net";
     candidate.item.ood = ood;
-    if (!body.empty()) candidate.request = std::make_shared<const Request>(Request{.body = std::move(body)});
+    if (!body.empty()) {
+      candidate.request = std::make_shared<const Request>(
+          Request{.headers = {{"content-type", "image/jpeg"}}, .body = std::move(body)});
+    }
     service.offer(pick, std::move(candidate));
   }
   // How many images came to this end; 0 for none.
@@ -94,6 +101,37 @@ TEST_CASE("an image that cannot be kept is counted, and the next one is kept") {
   desk.wait();
   CHECK(desk.count("failed") == 1);
   CHECK(desk.items().size() == 1);
+}
+
+TEST_CASE("a small JPEG that is nothing but a picture is kept as it came, and others as their pixels") {
+  Desk desk{{.max_items = 10, .random_share = 0, .image_side = 64}};
+  const auto kept = [&](float value, const test::FileBytes& file) {
+    desk.see(value, true, "s", {file.begin(), file.end()});
+    desk.wait();
+    const auto item = desk.items().front();
+    const auto image = desk.service.store().image(item.id);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(image.data());
+    return std::tuple{test::FileBytes{bytes, bytes + image.size()}, item.width, item.height};
+  };
+  const auto small = test::encode_jpeg(test::picture(64, 48), test::JpegKind::baseline, 60);
+  CHECK(kept(1, small) == std::tuple{small, 64, 48});
+
+  const auto [upright, width, height] = kept(2, test::jpeg_with_exif(small, test::exif_block(6)));
+  CHECK((embed::bare_jpeg_size(upright) && width == 48 && height == 64));
+  const auto fine = test::encode_jpeg(test::picture(64, 48), test::JpegKind::baseline, 100);
+  CHECK(2 * fine.size() > 64 * 48);
+  CHECK(std::get<0>(kept(3, fine)).size() < fine.size());
+  CHECK(std::get<1>(kept(4, test::encode_jpeg(test::picture(128, 32), test::JpegKind::baseline, 60))) == 64);
+  CHECK(embed::bare_jpeg_size(std::get<0>(kept(5, test::encode_png(test::picture(64, 48))))));
+}
+
+TEST_CASE("what a sample has counted is kept with each of its members") {
+  Desk desk{{.max_items = 10, .random_share = 1}};
+  for (int i = 0; i < 5; ++i) desk.see(1, false);
+  desk.wait();
+  const auto samples = desk.service.store().samples();
+  REQUIRE(samples.size() == 1);
+  CHECK((samples[0].stream == "s" && samples[0].seen == 5));
 }
 
 TEST_CASE("what cannot be put into the reference is not marked as accepted") {

@@ -111,6 +111,28 @@ TEST_CASE("the review queue is read in pages and by state, source and stream") {
   CHECK((store.counts().waiting == 3 && store.counts().answered == 1));
 }
 
+TEST_CASE("an item comes with what its sample has counted, and leaves other samples as they are") {
+  const test::TempDir dir;
+  ReviewStore store{dir / "review.db"};
+  store.save_samples(
+      std::vector<SampleState>{{"line-1", "default@4", 3, 50, 400, 2}, {"line-2", "default@4", 1, 60, 7, 0}});
+  store.add(some_item("r", ReviewSource::random), kVector, {}, {}, SampleState{"line-1", "default@4", 3, 50, 420, 2});
+  auto old = some_item("q", ReviewSource::random);
+  old.round = 2;
+  store.add(old, kVector, {});
+  store.add(some_item("d"), kVector, {});
+  answer(store, "q");
+  const auto samples = store.samples();
+  REQUIRE(samples.size() == 2);
+  CHECK((samples[0].seen == 420 && samples[0].missed == 2 && samples[1].seen == 7));
+
+  const auto members = store.members("line-1");
+  REQUIRE(members.size() == 2);
+  CHECK((members[0].id == "q" && members[0].round == 2 && members[0].state == ReviewState::labelled));
+  CHECK((members[1].id == "r" && members[1].round == 3 && members[1].state == ReviewState::waiting));
+  CHECK(store.members("line-2").empty());
+}
+
 TEST_CASE("an image takes the place of others in one step") {
   const test::TempDir dir;
   ReviewStore store{dir / "review.db"};

@@ -129,6 +129,35 @@ TEST_CASE("a JPEG's quality is told from its quantisation table, other formats h
   CHECK(decode(test::encode_png_rgba(1, 1, rgba)).jpeg_quality == 100);
 }
 
+TEST_CASE("a JPEG that is nothing but a picture is told from one with more in it, and other files") {
+  const auto size_of = [](const test::FileBytes& file) {
+    const auto size = bare_jpeg_size(file).value_or(Size{});
+    return std::pair{size.width, size.height};
+  };
+  const auto kNone = std::pair{0, 0};
+  const auto image = test::picture(48, 32);
+  const auto jpeg = test::encode_jpeg(image);
+  CHECK(size_of(jpeg) == std::pair{48, 32});
+  CHECK(size_of(test::encode_jpeg(image, test::JpegKind::progressive)) == std::pair{48, 32});
+
+  CHECK(size_of(test::jpeg_with_exif(jpeg, test::exif_block(1))) == kNone);
+  const auto with = [&](std::size_t at, const test::FileBytes& more) {
+    auto file = jpeg;
+    file.insert(file.begin() + static_cast<std::ptrdiff_t>(at), more.begin(), more.end());
+    return file;
+  };
+  CHECK(size_of(with(2, {0xFF, 0xFE, 0, 4, 'h', 'i'})) == kNone);               // a comment
+  CHECK(size_of(with(2, {0xFF, 0xE0, 0, 7, 'J', 'F', 'X', 'X', 0})) == kNone);  // a preview
+  CHECK(size_of(with(jpeg.size(), {'h', 'i'})) == kNone);                       // behind the end
+  CHECK(size_of(with(jpeg.size(), jpeg)) == kNone);                             // a second picture
+  CHECK(size_of(test::encode_png(image)) == kNone);
+  CHECK(size_of(test::jpeg_claiming(jpeg, 0, 32)) == kNone);
+  for (std::size_t size = 0; size < jpeg.size(); ++size) {
+    CAPTURE(size);
+    CHECK(size_of({jpeg.begin(), jpeg.begin() + static_cast<std::ptrdiff_t>(size)}) == kNone);
+  }
+}
+
 TEST_CASE("BMP variants beyond plain 8, 24 and 32 bits are unsupported") {
   auto bmp = test::encode_bmp(test::picture(8, 8));
   const auto [offset, value] =

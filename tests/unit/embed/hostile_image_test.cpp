@@ -189,9 +189,11 @@ TEST_CASE("a randomly damaged file is decoded or refused, never anything else") 
     CAPTURE(seed(), i, to_string(sniff(file)));
     auto damaged = file;
     mutate(damaged, random);
+    const auto bare = bare_jpeg_size(damaged);
     try {
       const Decoded decoded = decode(damaged, options);
       REQUIRE(decoded.image.rgb.size() == std::size_t{3} * decoded.image.width * decoded.image.height);
+      REQUIRE((!bare || (bare->width == decoded.width && bare->height == decoded.height)));
     } catch (const Error& error) {
       const bool expected = error.code() == Errc::undecodable || error.code() == Errc::too_large ||
                             error.code() == Errc::unsupported_media;
