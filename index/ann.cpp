@@ -164,8 +164,10 @@ struct Ann::Impl {
     if (rows.size() <= k) return rows;
     const auto best = scan(query, stored(std::span{rows}.first(k)), k, nullptr, 1);
     const auto bounds = std::span{candidates.distances}.subspan(q * candidates.k, rows.size());
-    const auto end = std::ranges::upper_bound(bounds.subspan(k), best.distances.back());
-    rows.resize(static_cast<std::size_t>(end - bounds.begin()));
+    std::size_t kept = k;
+    for (auto i = k; i < rows.size(); ++i)
+      if (bounds[i] <= best.distances.back()) rows[kept++] = rows[i];
+    rows.resize(kept);
     return rows;
   }
 

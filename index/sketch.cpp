@@ -306,7 +306,7 @@ std::optional<Neighbours> Sketch::candidates(MatrixView queries, std::size_t k, 
   Neighbours found{width, std::vector<float>(queries.rows * width, kInfinity),
                    std::vector<std::int64_t>(queries.rows * width, -1)};
   for (std::size_t q = 0; q < queries.rows; ++q) {
-    std::ranges::sort(all[q]);
+    std::ranges::nth_element(all[q], all[q].begin() + static_cast<std::ptrdiff_t>(std::min(k, all[q].size())));
     for (std::size_t i = 0; i < all[q].size(); ++i)
       std::tie(found.distances[q * width + i], found.rows[q * width + i]) = all[q][i];
   }
