@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <future>
 #include <map>
 #include <memory>
@@ -255,7 +256,10 @@ class TorchEmbedder final : public Embedder {
     const auto full = static_cast<std::int64_t>(part.size);
     at::Tensor batch = at::empty({full, height_, width_, 3}, at::kByte);
     auto* pixels = batch.mutable_data_ptr<std::uint8_t>();
-    for (const Image& image : images.subspan(part.first, part.count)) pixels = std::ranges::copy(image.rgb, pixels).out;
+    for (const Image& image : images.subspan(part.first, part.count)) {
+      std::memcpy(pixels, image.rgb.data(), image.rgb.size());
+      pixels += image.rgb.size();
+    }
     std::fill_n(pixels, (part.size - part.count) * images.front().rgb.size(), std::uint8_t{0});
     const Program& program = part.lone ? lone_program_ : programs_.at(part.size);
     const at::Tensor result = program(batch).contiguous();
