@@ -45,10 +45,10 @@ class Sketch {
   void add(MatrixView rows);
 
   // For each query a superset of the rows that scan() finds, padded with -1. Its distances are bounds: scan() finds
-  // none that is smaller. The k smallest come first, all in no order. Nothing where the bytes do not tell enough to be of use: queries
-  // far away, or a large k. k: at least 1. `allowed`: only these rows. `chosen`: as many cells for each query, the most
-  // promising first; only their rows, all where it is empty. Values are finite, the columns are those of the rows
-  // (asserted).
+  // none that is smaller. The k smallest come first, all in no order. Nothing where the bytes do not tell enough to be
+  // of use: queries far away, or a large k. k: at least 1. `allowed`: only these rows. `chosen`: as many cells for each
+  // query, the most promising first; only their rows, all where it is empty. Values are finite, the columns are those
+  // of the rows (asserted).
   [[nodiscard]] std::optional<Neighbours> candidates(MatrixView queries, std::size_t k,
                                                      const RowMask* allowed = nullptr,
                                                      std::span<const std::int64_t> chosen = {}) const;
