@@ -185,7 +185,8 @@ class Batcher::Impl {
       const Piece piece = next_piece();
       std::optional<Seats::Seat> seat;
       if (piece.run && !piece.run->lone) seat.emplace(seats_);
-      if (!pieces_.empty()) std::ranges::for_each(asleep_, [&](pid_t thread) { seats_.keep_off(thread); });
+      if (!pieces_.empty())
+        for (const pid_t thread : asleep_) seats_.keep_off(thread);
       dealt_.notify_all();
       lock.unlock();
       refuse(std::move(expired), now);

@@ -41,6 +41,20 @@ int quality_of(const JQUANT_TBL& table) {
   return static_cast<int>(std::lround(std::clamp(quality, 1.0, 100.0)));
 }
 
+// Markers (ITU-T T.81, table B.1), each behind 0xFF.
+constexpr std::uint8_t kSof0 = 0xC0;  // baseline
+constexpr std::uint8_t kSof1 = 0xC1;  // extended
+constexpr std::uint8_t kSof2 = 0xC2;  // progressive
+constexpr std::uint8_t kDht = 0xC4;
+constexpr std::uint8_t kSoi = 0xD8;
+constexpr std::uint8_t kEoi = 0xD9;
+constexpr std::uint8_t kSos = 0xDA;
+constexpr std::uint8_t kDqt = 0xDB;
+constexpr std::uint8_t kDri = 0xDD;
+constexpr std::uint8_t kApp0 = 0xE0;
+constexpr std::uint8_t kApp1 = 0xE1;
+constexpr std::uint8_t kApp14 = 0xEE;
+
 bool stands_alone(std::uint8_t marker) {
   return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9);
 }
@@ -48,9 +62,6 @@ bool stands_alone(std::uint8_t marker) {
 // Finds the markers as libjpeg does, without decoding: each 0xFF followed by neither 0x00 nor 0xFF, segments skipped by
 // length. all: also those behind the first scan; a file of one scan has nothing there, and most of its bytes.
 Layout walk_markers(Bytes bytes, bool all) {
-  constexpr std::uint8_t kEoi = 0xD9;
-  constexpr std::uint8_t kSos = 0xDA;
-  constexpr std::uint8_t kApp1 = 0xE1;
   Layout layout;
   bool seen_exif = false;
   std::size_t at = 2;  // after SOI
@@ -82,18 +93,18 @@ bool is_of_picture(std::uint8_t marker, Bytes content) {
     return content.size() >= name.size() && std::memcmp(content.data(), name.data(), name.size()) == 0;
   };
   switch (marker) {
-    case 0xC0:  // SOF0 to SOF2: baseline, extended, progressive
-    case 0xC1:
-    case 0xC2:
+    case kSof0:
+    case kSof1:
+    case kSof2:
       return content.size() >= 6 && (content[5] == 1 || content[5] == 3);
-    case 0xC4:  // DHT
-    case 0xDA:  // SOS
-    case 0xDB:  // DQT
-    case 0xDD:  // DRI
+    case kDht:
+    case kSos:
+    case kDqt:
+    case kDri:
       return true;
-    case 0xE0:  // APP0
+    case kApp0:
       return content.size() == 14 && begins({"JFIF\0", 5}) && content[12] == 0 && content[13] == 0;
-    case 0xEE:  // APP14
+    case kApp14:
       return content.size() == 12 && begins("Adobe");
     default:
       return false;
@@ -225,7 +236,7 @@ Stored read_jpeg(Bytes bytes, const DecodeOptions& options) {
 }
 
 std::optional<Size> bare_jpeg_size(Bytes bytes) {
-  if (bytes.size() < 2 || big16(bytes, 0) != 0xFFD8) return std::nullopt;
+  if (bytes.size() < 2 || bytes[0] != 0xFF || bytes[1] != kSoi) return std::nullopt;
   Size size;
   for (std::size_t at = 2; at + 4 <= bytes.size();) {
     const std::size_t length = big16(bytes, at + 2);
@@ -233,10 +244,10 @@ std::optional<Size> bare_jpeg_size(Bytes bytes) {
     const std::uint8_t marker = bytes[at + 1];
     const Bytes content = bytes.subspan(at + 4, length - 2);
     if (!is_of_picture(marker, content)) return std::nullopt;
-    if (marker <= 0xC2) size = {static_cast<int>(big16(content, 3)), static_cast<int>(big16(content, 1))};
+    if (marker <= kSof2) size = {static_cast<int>(big16(content, 3)), static_cast<int>(big16(content, 1))};
     at += 2 + length;
-    if (marker == 0xDA) at = end_of_scan(bytes, at);
-    if (bytes.size() - at == 2 && big16(bytes, at) == 0xFFD9)
+    if (marker == kSos) at = end_of_scan(bytes, at);
+    if (bytes.size() - at == 2 && bytes[at] == 0xFF && bytes[at + 1] == kEoi)
       return size.width > 0 && size.height > 0 ? std::optional{size} : std::nullopt;
   }
   return std::nullopt;
