@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 
+#include <sched.h>
 #include <unistd.h>
 
 #include "core/thread.hpp"
@@ -17,7 +18,6 @@ constexpr std::size_t kFew = 8;
 }  // namespace
 
 Crew::Crew(std::size_t helpers, const std::string& name) {
-  if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0) CPU_ZERO(&allowed_);
   const NewThreadsNamed named{name};
   for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
 }
@@ -66,11 +66,9 @@ void Crew::each(std::size_t count, const std::function<void(std::size_t)>& work)
 // tick finds out: some milliseconds, the time of a whole search.
 void Crew::keep_off_this_core() {
   const int here = sched_getcpu();
-  cpu_set_t others = allowed_;
   if (here < 0 || threads_.size() > kFew) return;
-  CPU_CLR(here, &others);
-  if (CPU_COUNT(&others) == 0) return;
-  for (const pid_t id : ids_) sched_setaffinity(id, sizeof(others), &others);
+  const CoreSet others = allowed_.without(CoreSet::only(here));
+  for (const pid_t id : ids_) others.confine(id);
 }
 
 void Crew::help() {

@@ -17,8 +17,9 @@
 #include <thread>
 #include <vector>
 
-#include <sched.h>
 #include <sys/types.h>
+
+#include "core/core_set.hpp"
 
 namespace driftd {
 
@@ -67,11 +68,11 @@ class Crew {
   std::atomic<std::size_t> in_use_{0};
   std::mutex mutex_;
   std::condition_variable change_;
-  std::deque<Job*> jobs_;              // guarded by mutex_, as the jobs are: those that want more helpers
-  bool closing_ = false;               // guarded by mutex_
-  std::vector<pid_t> ids_;             // of helpers; guarded by mutex_
-  cpu_set_t allowed_{};                // where they may run; constant after construction
-  std::vector<std::jthread> threads_;  // last: they use all of the above
+  std::deque<Job*> jobs_;                         // guarded by mutex_, as the jobs are: those that want more helpers
+  bool closing_ = false;                          // guarded by mutex_
+  std::vector<pid_t> ids_;                        // of helpers; guarded by mutex_
+  const CoreSet allowed_ = CoreSet::of_caller();  // where they may run
+  std::vector<std::jthread> threads_;             // last: they use all of the above
 };
 
 // The one that lends the machine's cores to every search of this process: a helper for each core but one.

@@ -12,17 +12,15 @@
 
 #include <optional>
 
-#include <sched.h>
 #include <sys/types.h>
 
+#include "core/core_set.hpp"
 #include "core/guarded.hpp"
 
 namespace driftd::embed {
 
 class Seats {
  public:
-  Seats();  // for the cores that the calling thread may use now
-
   // The calling thread's, while it lives.
   class Seat {
    public:
@@ -42,8 +40,8 @@ class Seats {
   void anywhere() const;  // the calling thread
 
  private:
-  cpu_set_t allowed_{};
-  Guarded<cpu_set_t> taken_;
+  const CoreSet allowed_ = CoreSet::of_caller();  // when these seats were made
+  Guarded<CoreSet> taken_;
 };
 
 }  // namespace driftd::embed

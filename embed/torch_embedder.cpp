@@ -19,6 +19,7 @@
 #include <torch/script.h>
 #include <unistd.h>
 
+#include "core/core_set.hpp"
 #include "core/crew.hpp"
 #include "core/error.hpp"
 #include "embed/batch_plan.hpp"
@@ -56,24 +57,18 @@ class Team {
 class Apart {
  public:
   explicit Apart(std::size_t threads) {
-    if (sched_getaffinity(0, sizeof(allowed_), &allowed_) != 0 || CPU_COUNT(&allowed_) < static_cast<int>(threads) ||
-        threads < 2)
-      return;
+    if (threads < 2 || allowed_.size() < threads) return;
     thread_local std::vector<pid_t> team;
     if (team.size() != threads) team = members(threads);
-    cpu_set_t here;
-    CPU_ZERO(&here);
-    CPU_SET(sched_getcpu(), &here);
-    cpu_set_t elsewhere;
-    CPU_XOR(&elsewhere, &allowed_, &here);
+    const CoreSet here = CoreSet::only(sched_getcpu());
+    const CoreSet elsewhere = allowed_.without(here);
     bool known = true;
-    for (const pid_t member : team)
-      known &= member == team.front() || sched_setaffinity(member, sizeof(elsewhere), &elsewhere) == 0;
+    for (const pid_t member : team) known &= member == team.front() || elsewhere.confine(member);
     if (!known) team.clear();
-    stays_ = known && sched_setaffinity(0, sizeof(here), &here) == 0;
+    stays_ = known && here.confine();
   }
   ~Apart() {
-    if (stays_) sched_setaffinity(0, sizeof(allowed_), &allowed_);
+    if (stays_) allowed_.confine();
   }
   Apart(const Apart&) = delete;
   Apart& operator=(const Apart&) = delete;
@@ -87,7 +82,7 @@ class Apart {
     return ids;
   }
 
-  cpu_set_t allowed_{};
+  const CoreSet allowed_ = CoreSet::of_caller();
   bool stays_ = false;
 };
 

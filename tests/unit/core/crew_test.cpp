@@ -6,6 +6,7 @@
 
 #include "tests/support/catch.hpp"
 
+using driftd::CoreSet;
 using driftd::Crew;
 
 TEST_CASE("a crew does every piece of work once, whatever its size") {
@@ -88,9 +89,8 @@ TEST_CASE("many callers share a crew") {
 }
 
 TEST_CASE("helpers are woken on other cores than the caller's") {
-  cpu_set_t allowed;
-  REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
-  if (CPU_COUNT(&allowed) < 2) {
+  const auto allowed = CoreSet::of_caller();
+  if (allowed.size() < 2) {
     WARN("skipped: one core");
     return;
   }
@@ -100,24 +100,19 @@ TEST_CASE("helpers are woken on other cores than the caller's") {
     std::pair<int, bool> found;
     crew.run(1, [&](std::size_t number) {
       if (number == 0) return helped.wait();
-      cpu_set_t its;
-      sched_getaffinity(0, sizeof(its), &its);
-      found = {sched_getcpu(), CPU_ISSET(core, &its)};
+      found = {sched_getcpu(), CoreSet::of_caller().contains(core)};
       helped.count_down();
     });
     return found;
   };
   run(0);  // it is there from now on
-  cpu_set_t own;
   for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &allowed)) continue;
-    CPU_ZERO(&own);
-    CPU_SET(core, &own);
-    REQUIRE(sched_setaffinity(0, sizeof(own), &own) == 0);
+    if (!allowed.contains(core)) continue;
+    REQUIRE(CoreSet::only(core).confine());
     const auto [helper_on, might_be_here] = run(core);
     CAPTURE(core);
     CHECK(helper_on != core);
     CHECK_FALSE(might_be_here);
   }
-  sched_setaffinity(0, sizeof(allowed), &allowed);
+  allowed.confine();
 }

@@ -8,6 +8,7 @@
 
 #include <unistd.h>
 
+#include "core/core_set.hpp"
 #include "core/guarded.hpp"
 #include "tests/support/catch.hpp"
 
@@ -16,15 +17,14 @@ using embed::Seats;
 
 namespace {
 
-cpu_set_t allowed() {
-  cpu_set_t cores;
-  REQUIRE(sched_getaffinity(0, sizeof(cores), &cores) == 0);
-  return cores;
+int count_allowed() {
+  return static_cast<int>(CoreSet::of_caller().size());
 }
 
-int count_allowed() {
-  const auto cores = allowed();
-  return CPU_COUNT(&cores);
+int first_of(const CoreSet& cores) {
+  int core = 0;
+  while (!cores.contains(core)) ++core;
+  return core;
 }
 
 }  // namespace
@@ -42,17 +42,9 @@ TEST_CASE("threads that sit at the same time have cores of their own, also when 
     std::vector<std::jthread> sitting;
     for (int i = 0; i < threads; ++i) {
       sitting.emplace_back([&] {
-        const cpu_set_t before = [] {
-          cpu_set_t set;
-          sched_getaffinity(0, sizeof(set), &set);
-          return set;
-        }();
-        cpu_set_t first;  // all begin there, as if they were woken there
-        CPU_ZERO(&first);
-        for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&first) == 0; ++core)
-          if (CPU_ISSET(core, &before)) CPU_SET(core, &first);
-        sched_setaffinity(0, sizeof(first), &first);
-        sched_setaffinity(0, sizeof(before), &before);
+        const auto before = CoreSet::of_caller();
+        CoreSet::only(first_of(before)).confine();  // all begin there, as if they were woken there
+        before.confine();
         const Seats::Seat seat{seats};
         all.arrive_and_wait();
         cores.with([](auto& found) { found.insert(sched_getcpu()); });
@@ -67,14 +59,13 @@ TEST_CASE("threads that sit at the same time have cores of their own, also when 
 }
 
 TEST_CASE("who gets up may run where it might before, and its core is free again") {
-  const auto before = allowed();
+  const auto before = CoreSet::of_caller();
   Seats seats;
   for (int i = 0; i < 100; ++i) {
     const Seats::Seat seat{seats};
     CHECK(count_allowed() == 1);
   }
-  const auto after = allowed();
-  CHECK(CPU_EQUAL(&before, &after));
+  CHECK(CoreSet::of_caller() == before);
 }
 
 TEST_CASE("where all cores are taken a thread stays as it was") {
