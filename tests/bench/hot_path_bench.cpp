@@ -1,10 +1,12 @@
-// What a request cannot do without, each alone: from bytes to tensor, through the model, and the search. One JSON
-// object on standard output.
+// What a request cannot do without, each alone and in turn: from bytes to tensor, through the model, and the search.
+// One JSON object on standard output.
 //
 // decode_ms: CPU time of one thread for an image. embed_ms: time for an image when so many are embedded in one call.
-// search_ms: time for each of so many queries in one call; the queries are the first folder's images. read_gb_s: 10^9
-// bytes a second that all cores together read from memory. All are medians:
-// the least says what a machine can do that other work leaves alone, and a service beside it has no such luck.
+// search_ms: time for each of so many queries in one call; the queries are the first folder's images. in_turn_ms: time
+// for each of so many images, files of the first folder, that all cores first decode, then embed, then search for: each
+// stage finds the caches as the others left them. read_gb_s: 10^9 bytes a second that all cores together read from
+// memory. All are medians: the least says what a machine can do that other work leaves alone, and a service beside it
+// has no such luck.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -37,11 +39,13 @@ using namespace driftd;
 
 constexpr int kDecodeRuns = 5;
 constexpr int kRuns = 15;
+constexpr int kTurns = 200;
 constexpr std::size_t kReadBytes = 512 << 20;  // several times the last cache's share of two cores
 constexpr std::size_t kReadBlock = 1 << 20;
 constexpr std::size_t kAhead = 8192;  // bytes fetched before they are read
 constexpr std::size_t kEmbedBatches[] = {1, 2, 4, 8, 16};
 constexpr std::size_t kSearchBatches[] = {1, 8, 64};
+constexpr std::size_t kTurnBatches[] = {1, 8};
 
 std::vector<fs::path> files_of(const fs::path& folder) {
   std::vector<fs::path> files{fs::directory_iterator{folder}, {}};
@@ -75,9 +79,9 @@ double decode_ms(const fs::path& folder, const embed::Preprocess& spec) {
   return median(std::move(times));
 }
 
-double usual_ms(const std::function<void()>& call) {
+double usual_ms(const std::function<void()>& call, int runs = kRuns) {
   std::vector<double> times;
-  for (int i = 0; i < kRuns; ++i) {
+  for (int i = 0; i < runs; ++i) {
     const auto start = std::chrono::steady_clock::now();
     call();
     times.push_back(std::chrono::duration<double, std::milli>{std::chrono::steady_clock::now() - start}.count());
@@ -135,6 +139,24 @@ std::vector<embed::Image> images_of(const fs::path& folder, const embed::Preproc
   return images;
 }
 
+// What a service would do that answers `batch` requests at a time, but for everything between the stages.
+double in_turn_ms(const fs::path& folder, std::size_t batch, const embed::Preprocess& spec, embed::Embedder& embedder,
+                  const index::Segment& items) {
+  std::vector<std::vector<std::uint8_t>> files;
+  for (const auto& file : files_of(folder)) files.push_back(read_file(file));
+  std::vector<embed::Image> images(batch);
+  std::size_t next = 0;
+  const double ms = usual_ms(
+      [&] {
+        cores().each(batch,
+                     [&](std::size_t i) { images[i] = api::prepare(files[(next + i) % files.size()], spec).image; });
+        next += batch;
+        (void)items.search(embedder.embed(images), drift::kNeighbours);
+      },
+      kTurns);
+  return ms / static_cast<double>(batch);
+}
+
 void run(const fs::path& directory, const std::vector<fs::path>& folders, const std::string& reference) {
   const auto bundle = embed::read_bundle(directory);
   std::cout << R"({"precision": ")" << bundle.precision << R"(", "decode_ms": {)";
@@ -151,6 +173,12 @@ void run(const fs::path& directory, const std::vector<fs::path>& folders, const 
     print_each(
         "search_ms", kSearchBatches, [&](const Matrix& some) { (void)items.search(some, drift::kNeighbours); },
         embedder->embed(images));
+    std::cout << R"(, "in_turn_ms": {)";
+    for (const std::size_t batch : kTurnBatches) {
+      std::cout << (batch == 1 ? "" : ", ") << '"' << batch
+                << "\": " << in_turn_ms(folders.front(), batch, bundle.preprocess, *embedder, items);
+    }
+    std::cout << '}';
   }
   std::cout << "}\n";
 }

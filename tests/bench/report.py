@@ -123,6 +123,7 @@ def score_section(workloads):
     parts = [f"## Scoring, 224 x 224, closed loop\n\n{table(head, lines)}\n"]
     if limits:
         parts.append(bound_text(rows, limits))
+        parts.append(in_turn_text(figures))
         parts.append(pieces_text(figures))
     return "\n".join([*parts, f"Same nearest neighbour as the tutorial stack: {agreed}.\n"])
 
@@ -134,6 +135,23 @@ def bound_text(rows, limits):
               alone[name] / b["one"] if name in alone else None] for name, b in limits.items()]  # fmt: skip
     return ("The bound, in ms: embedding and search at their best batch and half the decoding (two cores), HTTP for nothing; measured before\n"
             f"each round, as ratios are taken within a round. Medians over the rounds.\n\n{table(head, lines)}\n")  # fmt: skip
+
+
+def in_turn_text(figures):
+    """How near driftd comes to its own stages in one process, rounds apart."""
+    turns = {(b["round"], b["contestant"]): b["in_turn_ms"] for b in figures["bounds"]}
+
+    def line(name):
+        mine = [(row, turns[row["round"], name]) for row in figures["measurements"] if (row["round"], row["contestant"]) in turns and row["contestant"] == name]
+        busy = [middle(row["requests_per_second"] * turn["8"] / 1e3 for row, turn in mine if row["clients"] == clients) for clients in (8, 32)]
+        one = middle(row["p50_ms"] / turn["1"] for row, turn in mine if row["clients"] == 1)
+        known = [turn for (_, of), turn in turns.items() if of == name]
+        return [name, middle(1e3 / turn["8"] for turn in known), *busy, middle(turn["1"] for turn in known), one]
+
+    head = ("", "eight in turn, req/s", "8 clients, of it", "32 clients, of it", "one in turn, ms", "p50 of one client, x that")
+    return ("Together stages take longer than apart, as each finds the caches full of what the others read. The same stages in a loop, eight files or one\n"
+            "decoded, then embedded, then searched for by all cores, with no HTTP, scores, streams or records:\n\n"
+            f"{table(head, [line(name) for name in sorted({name for _, name in turns})])}\n")  # fmt: skip
 
 
 def pieces_text(figures):
