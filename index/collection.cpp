@@ -40,6 +40,25 @@ std::unique_ptr<Draft> draft_of(const fs::path& directory, const VersionRecord& 
   return draft;
 }
 
+// The folder of a segment, which goes unless it is kept: each try that fails would leave another one, most of all on a
+// full disk.
+class Unfinished {
+ public:
+  explicit Unfinished(fs::path directory) : directory_{std::move(directory)} {}
+  ~Unfinished() {
+    if (directory_.empty()) return;
+    std::error_code ignored;
+    for (const auto* end : {"", ".building"}) fs::remove_all(directory_.string() + end, ignored);
+  }
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  [[nodiscard]] const fs::path& directory() const { return directory_; }
+  void keep() { directory_.clear(); }
+
+ private:
+  fs::path directory_;
+};
+
 // Of a segment that no catalog speaks of: nothing can be written to it.
 VersionRecord segment_alone(std::int64_t segment) {
   return {.version = segment, .segment = segment, .snapshot = true};
@@ -313,20 +332,17 @@ std::int64_t Collection::compact(const Finish& finish) {
   auto manifest = from->manifest();
   manifest.version = number;
   manifest.created = options_.now ? options_.now() : "";
-  const auto directory = segment_of(directory_, number);
-  std::unique_ptr<Draft> draft;
-  try {
-    auto items = living_items(*from);
-    const auto attachments = finish(items, manifest);
-    items.write(directory, manifest, attachments);
-    draft = std::make_unique<Draft>(open_segment(directory, options_));
-  } catch (...) {
-    std::error_code ignored;  // each further try would leave another one, most of all on a full disk
-    for (const auto* end : {"", ".building"}) fs::remove_all(directory.string() + end, ignored);
-    throw;
-  }
+  Unfinished segment{segment_of(directory_, number)};
+  auto items = living_items(*from);
+  const auto attachments = finish(items, manifest);
+  items.write(segment.directory(), manifest, attachments);
+  auto draft = std::make_unique<Draft>(open_segment(segment.directory(), options_));
 
   lock.lock();
+  const auto versions = state.catalog->versions();
+  if (std::ranges::find(versions, from->version(), &VersionRecord::version) == versions.end())
+    throw Error{Errc::conflict, std::string{"version "} + std::to_string(from->version()) +
+                                    " was removed while it was compacted; the live version is another one"};
   // Changes made meanwhile go on top.
   state.catalog->for_each_change(state.catalog->version(from->version()), static_cast<std::int64_t>(from->revision()),
                                  [&](Change&& change) { draft->apply(std::move(change)); });
@@ -336,6 +352,7 @@ std::int64_t Collection::compact(const Finish& finish) {
                       .created = manifest.created,
                       .origin = "compaction of version " + std::to_string(from->version())},
                      from->version(), static_cast<std::int64_t>(from->revision()), {}, still_live);
+  segment.keep();
   if (still_live) state.switch_to(std::move(draft), state.catalog->version(number));
   return number;
 }

@@ -110,7 +110,8 @@ class Collection {
   // A snapshot may be pruned from then on. Throws Error: not_found, where it is none.
   void drop_snapshot(std::int64_t version);
   // Builds a segment of the live version's items and makes it live, unless another version was activated meanwhile.
-  // Throws Error: conflict while another compaction runs; invalid_argument where nothing is left; what finish throws.
+  // Throws Error: conflict while another compaction runs, and where the version was removed meanwhile; invalid_argument
+  // where nothing is left; what finish throws.
   std::int64_t compact(const Finish& finish);
   // Removes all but the newest `keep` versions, the live one and the snapshots, from catalog and disk; returns them.
   std::vector<std::int64_t> prune(std::size_t keep);

@@ -42,6 +42,15 @@ Errc code_of(const std::function<void()>& doing) {
   return Errc::internal;
 }
 
+// The folders of a collection's segments, and what was left there.
+std::set<std::string> segments_of(const fs::path& collection) {
+  std::set<std::string> found;
+  for (const auto& entry : fs::directory_iterator{collection / "versions"})
+    found.insert(entry.path().filename().string());
+  found.erase(".lock");
+  return found;
+}
+
 const auto kFlat = [](index::Segment&, index::Manifest&) { return index::Segment::Attachments{}; };
 
 }  // namespace
@@ -259,12 +268,26 @@ TEST_CASE("a compaction that fails leaves nothing behind and the reference as it
       c->compact([](index::Segment&, index::Manifest&) { return index::Segment::Attachments{{"no/such", {1}}}; }),
       Error);
   CHECK(nearest(*c, 49) == "new");
-  std::set<std::string> left;
-  for (const auto& entry : fs::directory_iterator{dir / "ref" / "versions"})
-    left.insert(entry.path().filename().string());
-  left.erase(".lock");
-  CHECK(left == std::set<std::string>{"1"});
+  CHECK(segments_of(dir / "ref") == std::set<std::string>{"1"});
   CHECK(c->compact(kFlat) == 3);
+}
+
+TEST_CASE("a compaction whose version was pruned meanwhile says so and leaves nothing behind") {
+  test::TempDir dir;
+  make_collection(dir / "ref", 4);
+  auto c = open(dir / "ref");
+  c->take_snapshot("");
+  c->upsert({item_at("a", 50)});  // version 2
+  const auto code = code_of([&] {
+    c->compact([&](index::Segment&, index::Manifest&) {
+      c->activate(1);
+      CHECK(c->prune(0) == std::vector<std::int64_t>{2});
+      return index::Segment::Attachments{};
+    });
+  });
+  CHECK(code == Errc::conflict);
+  CHECK(segments_of(dir / "ref") == std::set<std::string>{"1"});
+  CHECK(c->snapshot()->version() == 1);
 }
 
 TEST_CASE("where nobody may write, a writer is refused and a reader is served") {
