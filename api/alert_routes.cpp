@@ -25,7 +25,7 @@ namespace json = boost::json;
 constexpr std::size_t kBody = 4096;
 constexpr std::size_t kMaxWho = 128;
 constexpr std::size_t kMaxNote = 1024;
-constexpr std::int64_t kMaxSilence_s = 366LL * 24 * 3600;
+constexpr std::int64_t kMaxSilenceSeconds = 366LL * 24 * 3600;
 
 const std::string& id_of(const Request& request) {
   return request.parameters.at("id");
@@ -42,11 +42,11 @@ Author author_of(const JsonBody& body) {
 // {"until": time} or {"for_seconds": n}
 std::int64_t until_of(const JsonBody& body, std::int64_t from_ms) {
   const auto until = body.time_ms("until");
-  const auto seconds = body.integer("for_seconds", 1, kMaxSilence_s);
+  const auto seconds = body.integer("for_seconds", 1, kMaxSilenceSeconds);
   if (until.has_value() == seconds.has_value())
     throw Error{Errc::invalid_argument, R"(the body must say "until" or "for_seconds", one of them)"};
   const auto until_ms = until ? *until : from_ms + 1000 * *seconds;
-  if (until_ms <= from_ms || until_ms > from_ms + 1000 * kMaxSilence_s) {
+  if (until_ms <= from_ms || until_ms > from_ms + 1000 * kMaxSilenceSeconds) {
     throw Error{Errc::invalid_argument, "a silence must end after it begins, and within 366 days"};
   }
   return until_ms;

@@ -129,7 +129,7 @@ void AlertService::note(const drift::Monitor& monitor, std::string_view id, std:
 
 Alert AlertService::acknowledge(drift::Monitor& monitor, std::string_view id, const Author& author, std::int64_t now) {
   const std::scoped_lock lock{mutex_};
-  const auto alert = monitor.acknowledge(id, now);
+  auto alert = monitor.acknowledge(id, now);
   store_.save_alert(alert, {.history = {entry(now, drift::kAcknowledged, author)}}, now);
   return alert;
 }

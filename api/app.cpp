@@ -127,7 +127,8 @@ int serve(const Config& config, std::ostream& out) {
   release_start_up_memory();
   tell("");
   out << "driftd " << kVersion << " ready on " << url(config.http, server.port()) << " (admin "
-      << url(config.admin, admin.port()) << ")" << std::endl;
+      << url(config.admin, admin.port()) << ")\n"
+      << std::flush;
   io.run();
 
   background_thread.reset();

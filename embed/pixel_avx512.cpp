@@ -230,7 +230,7 @@ constexpr std::int32_t luma_digits(int which) {
   std::uint32_t digits = 0;
   int shift = 0;
   for (const int weight : {loops::kRed, loops::kGreen, loops::kBlue}) {
-    const int low = static_cast<std::int8_t>(weight & 0xFF);
+    const int low = static_cast<std::int8_t>(weight & 0xFF);  // NOLINT(bugprone-signed-char-misuse): it has a sign
     const auto digit = static_cast<std::uint8_t>(which == 0 ? low : (weight - low) >> 8);
     digits |= std::uint32_t{digit} << shift;
     shift += 8;

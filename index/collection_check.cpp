@@ -31,7 +31,7 @@ std::string live_digest(const fs::path& directory) {
   require_collection(directory);
   const Catalog catalog{catalog_of(directory), Mode::read};
   const auto record = catalog.version(catalog.live());
-  const auto segment = sha256_file(segment_of(directory, record.segment) / "SHA256SUMS");
+  auto segment = sha256_file(segment_of(directory, record.segment) / "SHA256SUMS");
   if (record.changes == 0) return segment;
   const auto both = segment + record.head;
   return sha256(std::as_bytes(std::span{both}));

@@ -64,9 +64,9 @@ SketchCoded code_plain(std::span<const float> values, std::uint8_t* codes) {
 [[gnu::target("avx2")]] SketchCoded code_avx2(std::span<const float> values, std::uint8_t* codes) {
   return code_loop(values, codes);
 }
-const auto code = __builtin_cpu_supports("avx2") ? code_avx2 : code_plain;
+const auto kCode = __builtin_cpu_supports("avx2") ? code_avx2 : code_plain;
 #else
-constexpr auto code = code_plain;
+constexpr auto kCode = code_plain;
 #endif
 
 }  // namespace
@@ -76,7 +76,7 @@ std::size_t sketch_width(std::size_t dimension) {
 }
 
 SketchCoded sketch_codes(std::span<const float> values, std::uint8_t* codes) {
-  return code(values, codes);
+  return kCode(values, codes);
 }
 
 }  // namespace driftd::index
