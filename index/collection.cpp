@@ -333,18 +333,21 @@ std::int64_t Collection::compact(const Finish& finish) {
   manifest.version = number;
   manifest.created = options_.now ? options_.now() : "";
   Unfinished segment{segment_of(directory_, number)};
-  auto items = living_items(*from);
-  const auto attachments = finish(items, manifest);
-  items.write(segment.directory(), manifest, attachments);
+  {
+    auto items = living_items(*from);
+    const auto attachments = finish(items, manifest);
+    items.write(segment.directory(), manifest, attachments);
+  }
   auto draft = std::make_unique<Draft>(open_segment(segment.directory(), options_));
 
   lock.lock();
   const auto versions = state.catalog->versions();
-  if (std::ranges::find(versions, from->version(), &VersionRecord::version) == versions.end())
+  const auto base = std::ranges::find(versions, from->version(), &VersionRecord::version);
+  if (base == versions.end())
     throw Error{Errc::conflict, std::string{"version "} + std::to_string(from->version()) +
                                     " was removed while it was compacted; the live version is another one"};
   // Changes made meanwhile go on top.
-  state.catalog->for_each_change(state.catalog->version(from->version()), static_cast<std::int64_t>(from->revision()),
+  state.catalog->for_each_change(*base, static_cast<std::int64_t>(from->revision()),
                                  [&](Change&& change) { draft->apply(std::move(change)); });
   const bool still_live = state.version.version == from->version();
   state.catalog->add({.version = number,
