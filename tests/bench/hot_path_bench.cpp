@@ -122,15 +122,19 @@ std::vector<embed::Image> repeated(const std::vector<embed::Image>& some, std::s
   return all;
 }
 
-template <class Rows, class Call>
-void print_each(const char* name, std::span<const std::size_t> batches, const Call& call, const Rows& rows) {
+// each_ms(batch): time for each of so many.
+template <class EachMs>
+void print_each(const char* name, std::span<const std::size_t> batches, const EachMs& each_ms) {
   std::cout << ", \"" << name << "\": {";
-  for (const std::size_t batch : batches) {
-    const auto some = repeated(rows, batch);
-    const double each = usual_ms([&] { call(some); }) / static_cast<double>(batch);
-    std::cout << (batch == batches.front() ? "" : ", ") << '"' << batch << "\": " << each;
-  }
+  for (const std::size_t batch : batches)
+    std::cout << (batch == batches.front() ? "" : ", ") << '"' << batch << "\": " << each_ms(batch);
   std::cout << '}';
+}
+
+template <class Rows, class Call>
+double alone_ms(const Rows& rows, std::size_t batch, const Call& call) {
+  const auto some = repeated(rows, batch);
+  return usual_ms([&] { (void)call(some); }) / static_cast<double>(batch);
 }
 
 std::vector<embed::Image> images_of(const fs::path& folder, const embed::Preprocess& spec) {
@@ -166,19 +170,19 @@ void run(const fs::path& directory, const std::vector<fs::path>& folders, const 
   const auto embedder = embed::load_embedder(bundle);
   std::cout << R"(}, "read_gb_s": )" << read_gb_s() << R"(, "preferred_batch": )" << embedder->preferred_batch();
   const auto images = images_of(folders.front(), bundle.preprocess);
-  print_each("embed_ms", kEmbedBatches, [&](const auto& some) { (void)embedder->embed(some); }, images);
+  print_each("embed_ms", kEmbedBatches, [&](std::size_t batch) {
+    return alone_ms(images, batch, [&](const auto& some) { return embedder->embed(some); });
+  });
   if (!reference.empty()) {
     const auto loaded = api::load_reference(reference, bundle);
     const auto& items = loaded.items->base();
-    print_each(
-        "search_ms", kSearchBatches, [&](const Matrix& some) { (void)items.search(some, drift::kNeighbours); },
-        embedder->embed(images));
-    std::cout << R"(, "in_turn_ms": {)";
-    for (const std::size_t batch : kTurnBatches) {
-      std::cout << (batch == 1 ? "" : ", ") << '"' << batch
-                << "\": " << in_turn_ms(folders.front(), batch, bundle.preprocess, *embedder, items);
-    }
-    std::cout << '}';
+    const auto queries = embedder->embed(images);
+    print_each("search_ms", kSearchBatches, [&](std::size_t batch) {
+      return alone_ms(queries, batch, [&](const auto& some) { return items.search(some, drift::kNeighbours); });
+    });
+    print_each("in_turn_ms", kTurnBatches, [&](std::size_t batch) {
+      return in_turn_ms(folders.front(), batch, bundle.preprocess, *embedder, items);
+    });
   }
   std::cout << "}\n";
 }

@@ -137,36 +137,40 @@ def bound_text(rows, limits):
             f"each round, as ratios are taken within a round. Medians over the rounds.\n\n{table(head, lines)}\n")  # fmt: skip
 
 
-def in_turn_text(figures):
-    """How near driftd comes to its own stages in one process, rounds apart."""
-    turns = {(b["round"], b["contestant"]): b["in_turn_ms"] for b in figures["bounds"]}
+def held_against(figures, name, limits):
+    """What a contestant reaches of a limit with 8 and with 32 clients, and the p50 of one client by what it takes alone. limits: by round, ms
+    a request and ms for one alone; medians over the rounds."""
+    mine = [(row, *limits[row["round"]]) for row in figures["measurements"] if row["contestant"] == name and row["round"] in limits]
+    busy = [middle(row["requests_per_second"] * ms / 1e3 for row, ms, _ in mine if row["clients"] == clients) for clients in (8, 32)]
+    return [*busy, middle(row["p50_ms"] / one for row, _, one in mine if row["clients"] == 1)]
 
-    def line(name):
-        mine = [(row, turns[row["round"], name]) for row in figures["measurements"] if (row["round"], row["contestant"]) in turns and row["contestant"] == name]
-        busy = [middle(row["requests_per_second"] * turn["8"] / 1e3 for row, turn in mine if row["clients"] == clients) for clients in (8, 32)]
-        one = middle(row["p50_ms"] / turn["1"] for row, turn in mine if row["clients"] == 1)
-        known = [turn for (_, of), turn in turns.items() if of == name]
-        return [name, middle(1e3 / turn["8"] for turn in known), *busy, middle(turn["1"] for turn in known), one]
+
+def in_turn_text(figures):
+    """How near driftd comes to its own stages in one process."""
+    turns = {}
+    for row in figures["bounds"]:
+        turns.setdefault(row["contestant"], {})[row["round"]] = row["in_turn_ms"]["8"], row["in_turn_ms"]["1"]
+
+    def line(name, limits):
+        *busy, one = held_against(figures, name, limits)
+        return [name, middle(1e3 / ms for ms, _ in limits.values()), *busy, middle(alone for _, alone in limits.values()), one]
 
     head = ("", "eight in turn, req/s", "8 clients, of it", "32 clients, of it", "one in turn, ms", "p50 of one client, x that")
     return ("Together stages take longer than apart, as each finds the caches full of what the others read. The same stages in a loop, eight files or one\n"
             "decoded, then embedded, then searched for by all cores, with no HTTP, scores, streams or records:\n\n"
-            f"{table(head, [line(name) for name in sorted({name for _, name in turns})])}\n")  # fmt: skip
+            f"{table(head, [line(*of) for of in sorted(turns.items())])}\n")  # fmt: skip
 
 
 def pieces_text(figures):
-    """How near driftd comes to a service that is put together from the best pieces elsewhere, rounds apart."""
+    """How near driftd comes to a service that is put together from the best pieces elsewhere."""
     speeds = {(b["round"], b["contestant"]): b["read_gb_s"] for b in figures["bounds"]}
     pieces = {(p["round"], p["contestant"]): p for p in figures.get("pieces", ())}
 
     def line(name, values, size):
-        bounds = {number: assembled(pieces[number, PEERS[name]], speeds[number, name], size)
-                  for number, of in speeds if of == name and (number, PEERS.get(name)) in pieces}  # fmt: skip
-        mine = [(row, bounds[row["round"]]) for row in figures["measurements"] if row["contestant"] == name and row["round"] in bounds]
-        one = middle(row["p50_ms"] / one_ms(bound) for row, bound in mine if row["clients"] == 1)
-        busy = [middle(row["requests_per_second"] * bound_ms(bound) / 1e3 for row, bound in mine if row["clients"] == clients)
-                for clients in (8, 32)]  # fmt: skip
-        return [name, values, middle(1e3 / bound_ms(bound) for bound in bounds.values()), *busy, one]
+        bounds = [(number, assembled(pieces[number, PEERS[name]], speeds[number, name], size))
+                  for number, of in speeds if of == name and (number, PEERS.get(name)) in pieces]  # fmt: skip
+        limits = {number: (bound_ms(bound), one_ms(bound)) for number, bound in bounds}
+        return [name, values, middle(1e3 / ms for ms, _ in limits.values()), *held_against(figures, name, limits)]
 
     names = sorted({name for _, name in speeds if any(of == PEERS.get(name) for _, of in pieces)})
     if not names:
