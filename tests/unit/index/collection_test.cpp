@@ -51,6 +51,15 @@ std::set<std::string> segments_of(const fs::path& collection) {
   return found;
 }
 
+// Version 1, a snapshot of four items, and 2, live, with one more.
+std::unique_ptr<index::Collection> two_versions(const fs::path& directory) {
+  make_collection(directory, 4);
+  auto both = open(directory);
+  both->take_snapshot("");
+  both->upsert({item_at("a", 50)});
+  return both;
+}
+
 const auto kFlat = [](index::Segment&, index::Manifest&) { return index::Segment::Attachments{}; };
 
 }  // namespace
@@ -185,10 +194,7 @@ TEST_CASE("what is written while a compaction runs is on top of its result") {
 
 TEST_CASE("a compaction whose version was left meanwhile does not go live") {
   test::TempDir dir;
-  make_collection(dir / "ref", 4);
-  auto c = open(dir / "ref");
-  c->take_snapshot("");
-  c->upsert({item_at("a", 50)});  // version 2
+  const auto c = two_versions(dir / "ref");
   const auto compacted = c->compact([&](index::Segment&, index::Manifest&) {
     c->activate(1);
     return index::Segment::Attachments{};
@@ -274,10 +280,7 @@ TEST_CASE("a compaction that fails leaves nothing behind and the reference as it
 
 TEST_CASE("a compaction whose version was pruned meanwhile says so and leaves nothing behind") {
   test::TempDir dir;
-  make_collection(dir / "ref", 4);
-  auto c = open(dir / "ref");
-  c->take_snapshot("");
-  c->upsert({item_at("a", 50)});  // version 2
+  const auto c = two_versions(dir / "ref");
   const auto code = code_of([&] {
     c->compact([&](index::Segment&, index::Manifest&) {
       c->activate(1);
